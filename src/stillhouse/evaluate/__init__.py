@@ -1,0 +1,1 @@
+"""Evaluation: tasks and their scorers, intervals, fidelity to the teacher, implicit rewards, speed."""
