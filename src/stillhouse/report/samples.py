@@ -1,0 +1,74 @@
+"""Answers side by side. What a model wrote is data: control characters are made visible and long answers are cut."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stillhouse.evaluate.scores import ModelScores, Sample
+
+LIMIT = 2_000
+PER_TASK = 8
+# Control characters but tab and newline, lone surrogates, and the marks that reverse the direction of text.
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that is safe to show; `note` says what was left out."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    label: str
+    answer: Text | None
+    rouge_l: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """One prompt with its references and everyone's answer."""
+
+    prompt: Text
+    references: tuple[Text, ...]
+    answers: tuple[Answer, ...]
+
+
+def side_by_side(models: Mapping[str, ModelScores], per_task: int = PER_TASK) -> dict[str, tuple[SideBySide, ...]]:
+    """By task: the first samples of the first model that has any, with the others' answers to the same prompts."""
+    tasks = dict.fromkeys(task for m in models.values() for task in m.tasks)
+    found = {task: _of_task({k: m.tasks[task].samples for k, m in models.items() if task in m.tasks}, per_task) for task in tasks}
+    return {task: rows for task, rows in found.items() if rows}
+
+
+def visible(text: str, limit: int = LIMIT) -> Text:
+    """`text` cut to `limit` characters, its hidden characters as ␀-like pictures or code points."""
+    note = f"cut here: {limit:,} of {len(text):,} characters are shown" if len(text) > limit else ""
+    shown = text[:limit].replace("\r\n", "\n")
+    return Text(_HIDDEN.sub(lambda m: _picture(ord(m[0])), shown), note)
+
+
+def _of_task(samples: Mapping[str, Sequence[Sample]], per_task: int) -> tuple[SideBySide, ...]:
+    """Samples are matched by prompt; of a prompt asked twice, the first answer is taken."""
+    answers = {label: {s.prompt: s for s in reversed(found)} for label, found in samples.items()}
+    prompts = list(dict.fromkeys(s.prompt for found in samples.values() for s in found))[:per_task]
+    rows = []
+    for prompt in prompts:
+        by_label = {label: found.get(prompt) for label, found in answers.items()}
+        references = next(s.references for s in by_label.values() if s)
+        rows.append(
+            SideBySide(
+                visible(prompt),
+                tuple(visible(r) for r in references[:3]),
+                tuple(Answer(k, visible(s.answer) if s else None, s.rouge_l if s else None) for k, s in by_label.items()),
+            )
+        )
+    return tuple(rows)
+
+
+def _picture(code: int) -> str:
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
