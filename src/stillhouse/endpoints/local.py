@@ -1,0 +1,77 @@
+"""A language model in this process as an endpoint."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from stillhouse.endpoints.base import Answer, Sampling
+from stillhouse.models.load import LanguageModel
+from stillhouse.models.sample import generate
+from stillhouse.models.tokenise import decode, encode_prompt, end_of_turn
+from stillhouse.records.types import Message
+
+
+class Local:
+    """Answers with a transformers model, in length-sorted batches of `batch_size` prompts."""
+
+    gives = frozenset({"text", "token_logp", "hidden", "logits"})
+
+    def __init__(self, lm: LanguageModel, *, batch_size: int = 32) -> None:
+        self.lm = lm
+        self.batch_size = batch_size
+
+    @property
+    def identity(self) -> str:
+        """Name, dtype, and a hash of configuration, chat template and a few numbers of every weight tensor."""
+        return f"{self.lm.name} {str(self.lm.model.dtype).removeprefix('torch.')} {_fingerprint(self.lm)}"
+
+    @property
+    def window(self) -> int | None:
+        """Most tokens of prompt and answer together; None when the model does not say."""
+        return getattr(self.lm.model.config, "max_position_embeddings", None)
+
+    def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
+        if self.window is None:
+            return ""
+        tokens = len(encode_prompt(self.lm.tokenizer, prompt))
+        if tokens + sampling.max_new_tokens <= self.window:
+            return ""
+        return (
+            f"the prompt has {tokens} tokens, which with {sampling.max_new_tokens} new ones "
+            f"is more than the window of {self.window}"
+        )
+
+    def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+        tokenizer = self.lm.tokenizer
+        encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+        stop = end_of_turn(tokenizer)
+        answers = generate(
+            self.lm.model,
+            encoded,
+            stop_ids=sorted({stop, tokenizer.eos_token_id} - {None}),
+            pad_id=stop if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=sampling.seed,
+            batch_size=self.batch_size,
+        )
+        for index, ids, finish in answers:
+            text = decode(tokenizer, ids)
+            yield index, Answer(text, finish, prompt_tokens=len(encoded[index]), tokens=len(ids))
+
+
+@torch.no_grad()
+def _fingerprint(lm: LanguageModel) -> str:
+    config = lm.model.config.to_dict()
+    for name in ("transformers_version", "_name_or_path"):
+        config.pop(name, None)
+    digest = hashlib.sha256(json.dumps([config, lm.tokenizer.chat_template], sort_keys=True, default=str).encode())
+    for name, weight in lm.model.named_parameters():
+        flat = weight.detach().reshape(-1)
+        some = flat[:: max(1, flat.numel() // 32)][:32]
+        digest.update(name.encode() + some.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
