@@ -1,0 +1,267 @@
+"""The command line: verbs without logic. Everything heavy is imported by the verb that needs it."""
+
+import errno
+import os
+import shlex
+import signal
+import sys
+import threading
+import traceback
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from stillhouse.errors import Resumable, StillhouseError
+
+if TYPE_CHECKING:
+    from stillhouse.run import Run
+
+FAILED, RESUMABLE = 4, 3
+
+
+class Ending:
+    """Turns whatever ends a command into one sentence on stderr and an exit code.
+
+    0 done, 2 the recipe or command line must be changed, 3 stopped but resumable, 4 failed.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        self.again = shlex.join(["stillhouse", *args])
+        self.debug = "--debug" in args or bool(os.environ.get("STILLHOUSE_DEBUG"))
+
+    def __enter__(self) -> "Ending":
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None or isinstance(error, typer.Exit | typer.Abort | typer.TyperException | SystemExit):
+            return
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            return
+        sentence, code = self.verdict(error)
+        if self.debug:
+            traceback.print_exception(error)
+        Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
+        raise typer.Exit(code) from error
+
+    def verdict(self, error: BaseException) -> tuple[str, int]:
+        """The sentence and the exit code for an error."""
+        go_on = f"go on with: {self.again}"
+        match error:
+            case KeyboardInterrupt():
+                return f"Stopped; nothing is lost, {go_on}", RESUMABLE
+            case Resumable():
+                return f"{str(error).rstrip('.')}; {go_on}", RESUMABLE
+            case StillhouseError():
+                return str(error), error.exit_code
+            case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
+                return f"No room left on the disk ({error.strerror}); free some, then {go_on}", RESUMABLE
+            case OSError(filename=str(file)):
+                return f"{file}: {error.strerror}.", FAILED
+            case MemoryError():
+                return f"Out of memory; lower train.micro_tokens or train.batch_size, then {go_on}", FAILED
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = said if len(said) <= 300 else said[:297] + "..."
+        return f"{said} (this is a bug in Stillhouse; run again with --debug to see where, and report it)", FAILED
+
+
+class Hall(TyperGroup):
+    """The group of all verbs, with an Ending around each."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        with Ending(ctx.obj):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=Hall,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+shelf = typer.Typer(no_args_is_help=True, help="The recipes that come with Stillhouse.")
+app.add_typer(shelf, name="recipes")
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or a .toml file.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the name of one under runs/.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, as in train.steps=20.", show_default=False),
+]
+Folder = Annotated[Path | None, typer.Option(help="Where the run is kept; by default runs/NAME.", show_default=False)]
+
+
+def say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stillhouse {installed_version('stillhouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def hall(
+    version: Annotated[bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks (or set STILLHOUSE_DEBUG=1).")] = False,
+) -> None:
+    """Distil large language models: elicit answers from a teacher, train a student on them, measure it, see the result.
+
+    Exit codes: 0 done, 2 the recipe or command must be changed, 3 stopped but resumable, 4 failed.
+    """
+
+
+@app.command(epilog="Example: stillhouse run quickstart train.steps=20 --folder runs/short")
+def run(recipe: RecipeName, changes: Changes = None, folder: Folder = None) -> None:
+    """Do a whole recipe: elicit, train, evaluate, report. Stopped by anything, the same command goes on where it was.
+
+    Given RUN/recipe.toml, it goes on in that run; with --folder it repeats that run elsewhere.
+    """
+    from stillhouse import stages
+    from stillhouse.run import home_of
+
+    finish(stages.distill(recipe, *(changes or ()), folder=folder or home_of(recipe)))
+
+
+@app.command(epilog="Example: stillhouse elicit quickstart")
+def elicit(run: RunName) -> None:
+    """Have the teacher answer the prompts. Given a recipe instead of a run, it begins one under runs/.
+
+    Answers are kept in journal.jsonl as they come, and nothing is asked twice.
+    """
+    from stillhouse import stages
+
+    with opened(run) as work:
+        stages.elicit(work)
+
+
+@app.command(epilog="Example: stillhouse train runs/quickstart")
+def train(run: RunName) -> None:
+    """Train the student on what was elicited, from the newest whole checkpoint if there is one."""
+    from stillhouse import stages
+
+    with opened(run) as work:
+        stages.train(work)
+
+
+@app.command(epilog="Example: stillhouse evaluate runs/quickstart")
+def evaluate(run: RunName) -> None:
+    """Measure teacher, untrained student and trained student on the recipe's tasks, and print the table."""
+    from stillhouse import stages
+
+    with opened(run) as work:
+        stages.evaluate(work)
+        table(work.folder)
+
+
+@app.command(epilog="Example: stillhouse report runs/quickstart")
+def report(run: RunName) -> None:
+    """Write report.html, one page that opens offline, from whatever the run (or comparison) has by now."""
+    from stillhouse.report import write_report
+    from stillhouse.run import find
+
+    print(write_report(find(run) or Path(run)))
+
+
+@app.command(epilog="Example: stillhouse compare quickstart --methods dpkd,sft,kd,seqkd,akl --seeds 1,2,3")
+def compare(
+    recipe: RecipeName,
+    changes: Changes = None,
+    methods: Annotated[
+        str, typer.Option(help="Recipes whose objectives compete, with commas between.")
+    ] = "dpkd,sft,kd",
+    seeds: Annotated[str, typer.Option(help="One run of each method for every seed.")] = "1",
+    folder: Folder = None,
+) -> None:
+    """Run several methods on the same student, data, tokens and steps, and put them in one table with intervals.
+
+    RECIPE says everything but the objective; each method lends its own. Finished runs are not repeated.
+    """
+    from stillhouse.compare import compare, parse_seeds
+    from stillhouse.recipes import load
+
+    chosen = [name.strip() for name in methods.split(",") if name.strip()]
+    place = compare(load(recipe, changes or ()), chosen, parse_seeds(seeds), folder)
+    table(place)
+    print(place / "report.html")
+
+
+@app.command(epilog='Example: stillhouse chat runs/quickstart "Name three uses of a paper clip."')
+def chat(
+    run: RunName,
+    prompt: Annotated[str | None, typer.Argument(help="One question; without it, ask as many as you like.")] = None,
+) -> None:
+    """Ask one thing of teacher, untrained student and trained student, and read their answers side by side."""
+    from stillhouse.chat import converse
+    from stillhouse.run import find
+
+    converse(find(run) or Path(run), prompt)
+
+
+@app.command(epilog="Example: stillhouse doctor quickstart student.keep_layers=10")
+def doctor(recipe: RecipeName, changes: Changes = None) -> None:
+    """Say what a run would load and need, before anything is loaded: models, tokenizers, data, memory, time, disk.
+
+    Ends with 2 if something in it cannot work.
+    """
+    from stillhouse.doctor import diagnose_recipe
+    from stillhouse.recipes import load
+
+    found = diagnose_recipe(load(recipe, changes or ()))
+    Console().print(found.to_rich())
+    raise typer.Exit(0 if found.healthy else 2)
+
+
+@shelf.command("list")
+def list_recipes() -> None:
+    """Name every recipe, with a line on what it is."""
+    from stillhouse.recipes import names, path_of, read
+
+    for name in names():
+        print(f"{name:<16} {read(path_of(name)).get('about', '')}")
+
+
+@shelf.command("show", epilog="Example: stillhouse recipes show dpkd > mine.toml")
+def show_recipe(name: RecipeName) -> None:
+    """Print a recipe file: the paper, what differs from it, what to expect. A copy of it is the start of your own."""
+    from stillhouse.recipes import path_of
+
+    print(path_of(name).read_text(encoding="utf-8"), end="")
+
+
+def opened(name: str) -> "Run":
+    """The run called so, or a new one of the recipe called so."""
+    from stillhouse.recipes import load
+    from stillhouse.run import Run, find
+
+    folder = find(name)
+    if folder is None and (name.endswith(".toml") or not Path(name).parts[1:]):
+        from stillhouse import stages
+
+        return stages.prepare(load(name), None)
+    return Run.open(folder or name)
+
+
+def table(folder: Path) -> None:
+    from stillhouse.report import summary_table
+
+    Console().print(summary_table(folder).to_rich())
+
+
+def finish(run: "Run") -> None:
+    table(run.folder)
+    print(run.report_file)
+
+
+def main() -> None:
+    """Entry point of the `stillhouse` command."""
+    sys.exit(app())
