@@ -7,6 +7,7 @@ most 30 words and the paper's percentages imply 233 of 500. An example with seve
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,9 @@ class Band:
 def bands(bounds: Sequence[int] = (30, 70)) -> tuple[Band, ...]:
     """The bands between rising bounds: (30, 70) gives (0,30], (30,70] and (70,inf)."""
     edges = (0, *bounds)
-    if any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(edges)):
         raise ValueError(f"length bands need rising bounds above 0, found {', '.join(map(str, bounds))}")
-    return tuple(Band(low, high) for low, high in zip(edges, (*bounds, math.inf), strict=True))
+    return tuple(Band(low, high) for low, high in zip(edges, (*map(float, bounds), math.inf), strict=True))
 
 
 def words(references: Sequence[str]) -> int:

@@ -16,17 +16,19 @@ _DRAWS_AT_ONCE = 1 << 20
 _LEVEL = 0.95
 
 Floats = npt.NDArray[np.float64]
+Values = Sequence[float | int] | Floats
 
 
-def bootstrap(values: Sequence[float], *, seed: int = 0) -> Score:
+def bootstrap(values: Values, *, seed: int = 0) -> Score:
     """Mean over examples; the interval is the percentile bootstrap (Efron 1979) with fixed random numbers."""
     return bootstrap_ratio(values, [1.0] * len(values), seed=seed)
 
 
-def bootstrap_ratio(totals: Sequence[float], counts: Sequence[float], *, seed: int = 0) -> Score:
-    """sum(totals) / sum(counts), such as nats per token, resampled over whole examples: tokens of one are not independent.
+def bootstrap_ratio(totals: Values, counts: Values, *, seed: int = 0) -> Score:
+    """sum(totals) / sum(counts), such as nats per token.
 
-    Examples that count nothing (`counts` 0) are left out of `n`.
+    Whole examples are resampled, for the tokens of one are not independent. Examples that count nothing (`counts` 0)
+    are left out of `n`.
     """
     pairs = np.array([totals, counts], dtype=np.float64)
     pairs = pairs[:, pairs[1] > 0]
@@ -53,8 +55,8 @@ def _resampled(pairs: Floats, seed: int) -> Floats:
     return np.concatenate(parts)
 
 
-def over_seeds(values: Sequence[float]) -> Score:
-    """Mean over independent runs; the interval is mean +- t(0.975, n - 1) * s / sqrt(n), s with n - 1 in the denominator."""
+def over_seeds(values: Values) -> Score:
+    """Mean over independent runs, and mean +- t(0.975, n - 1) * s / sqrt(n) with s^2 the unbiased variance."""
     n = len(values)
     if n == 0:
         raise ValueError("a score needs at least one seed, found none")
@@ -66,7 +68,7 @@ def over_seeds(values: Sequence[float]) -> Score:
 
 
 def t_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t above the median, for whole degrees of freedom, by bisection of its distribution function."""
+    """Quantile of Student's t above the median, for whole degrees of freedom: bisection of the distribution."""
     low, high = 0.0, math.pi / 2
     for _ in range(100):
         middle = (low + high) / 2
@@ -75,7 +77,7 @@ def t_quantile(probability: float, freedom: int) -> float:
 
 
 def _central(angle: float, freedom: int) -> float:
-    """P(|t| < sqrt(freedom) * tan(angle)): a finite series for whole degrees of freedom (Abramowitz and Stegun 26.7.3-4)."""
+    """P(|t| < sqrt(freedom) * tan(angle)), a finite series (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
     odd = freedom % 2 == 1
     term = math.cos(angle) if odd else 1.0
     series = 0.0
