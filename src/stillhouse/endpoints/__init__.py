@@ -1,4 +1,4 @@
-"""Who answers: a model in process (local), an OpenAI-compatible server, a Python function (scripted), a replay (recorded).
+"""Who answers: `local` (a model in process), `server` (OpenAI-compatible), `scripted` (a function), `recorded`.
 
 Nothing is exported here: `local` needs torch, the others do not.
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stillhouse.records.types import Finish, Message
 
@@ -17,11 +17,11 @@ class Sampling:
     top_k: int = 0
     seed: int = 0
 
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> dict[str, int | float]:
         """The settings that can change an answer: greedy answers know no seed and no truncation."""
         if self.temperature == 0:
-            return {"max_new_tokens": self.max_new_tokens, "temperature": 0}
-        return asdict(self)
+            return {"max_new_tokens": self.max_new_tokens, "temperature": 0.0}
+        return asdict(self) | {"temperature": float(self.temperature), "top_p": float(self.top_p)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Answer:
     error: str = ""
 
 
+@runtime_checkable
 class Endpoint(Protocol):
     """Anything that answers prompts."""
 

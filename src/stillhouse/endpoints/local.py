@@ -27,31 +27,20 @@ class Local:
         """Name, dtype, and a hash of configuration, chat template and a few numbers of every weight tensor."""
         return f"{self.lm.name} {str(self.lm.model.dtype).removeprefix('torch.')} {_fingerprint(self.lm)}"
 
-    @property
-    def window(self) -> int | None:
-        """Most tokens of prompt and answer together; None when the model does not say."""
-        return getattr(self.lm.model.config, "max_position_embeddings", None)
-
     def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
-        if self.window is None:
+        tokens, window = len(encode_prompt(self.lm.tokenizer, prompt)), self.lm.window
+        if window is None or tokens + sampling.max_new_tokens <= window:
             return ""
-        tokens = len(encode_prompt(self.lm.tokenizer, prompt))
-        if tokens + sampling.max_new_tokens <= self.window:
-            return ""
-        return (
-            f"the prompt has {tokens} tokens, which with {sampling.max_new_tokens} new ones "
-            f"is more than the window of {self.window}"
-        )
+        return f"its {tokens} tokens and {sampling.max_new_tokens} new ones are more than the window of {window}"
 
     def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
         tokenizer = self.lm.tokenizer
         encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
-        stop = end_of_turn(tokenizer)
         answers = generate(
             self.lm.model,
             encoded,
-            stop_ids=sorted({stop, tokenizer.eos_token_id} - {None}),
-            pad_id=stop if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+            stop_ids=sorted({*self.lm.eos_ids, end_of_turn(tokenizer)}),
+            pad_id=self.lm.pad_id,
             max_new_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,

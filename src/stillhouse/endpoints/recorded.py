@@ -53,5 +53,5 @@ class Recorded:
         return self._answers.get(_key(content_key([asdict(m) for m in prompt]), sampling.settings()), [])
 
 
-def _key(prompt: str, settings: dict[str, float]) -> str:
+def _key(prompt: str, settings: dict[str, int | float]) -> str:
     return content_key([prompt, {name: value for name, value in settings.items() if name != "seed"}])
