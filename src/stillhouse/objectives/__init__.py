@@ -1,0 +1,23 @@
+"""Objectives: pure functions from named tensors to unreduced losses, and their runner that never holds all logits."""
+
+from stillhouse.objectives.catalogue import OBJECTIVES, resolve
+from stillhouse.objectives.contract import Objective, check_settings, is_per_sequence, needs
+from stillhouse.objectives.fused import fused
+from stillhouse.objectives.head import Head
+from stillhouse.objectives.label_logp import label_logp
+from stillhouse.objectives.reduce import Denominators, denominators, row_weights
+
+__all__ = [
+    "OBJECTIVES",
+    "Denominators",
+    "Head",
+    "Objective",
+    "check_settings",
+    "denominators",
+    "fused",
+    "is_per_sequence",
+    "label_logp",
+    "needs",
+    "resolve",
+    "row_weights",
+]

@@ -1,0 +1,64 @@
+"""An objective's signature is its contract: positional parameters are what it needs, keyword-only ones what a recipe sets."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from inspect import Parameter
+from typing import Any
+
+from torch import Tensor
+
+from stillhouse.errors import RecipeError
+from stillhouse.objectives.inputs import PER_SEQUENCE, PER_TOKEN, TENSORS
+
+Objective = Callable[..., Tensor]
+
+
+def needs(objective: Objective) -> tuple[str, ...]:
+    """The names of the tensors that the objective takes, in order.
+
+    Raises RecipeError where a name is outside `inputs.TENSORS`, or tensors per token and per sequence are mixed.
+    """
+    names = tuple(p.name for p in _parameters(objective) if p.kind is not Parameter.KEYWORD_ONLY)
+    for name in names:
+        if name not in TENSORS:
+            raise RecipeError(f"objective '{_name(objective)}' needs '{name}', {_nearest(name, TENSORS)}")
+    if any(name in PER_TOKEN for name in names) and any(name in PER_SEQUENCE for name in names):
+        raise RecipeError(
+            f"objective '{_name(objective)}' mixes tensors per token and per sequence ({', '.join(names)}); "
+            "split it into two objectives"
+        )
+    return names
+
+
+def is_per_sequence(objective: Objective) -> bool:
+    """Whether the objective returns one number a sequence (or pair), not one a token."""
+    return any(name in PER_SEQUENCE for name in needs(objective))
+
+
+def check_settings(objective: Objective, settings: Mapping[str, Any]) -> None:
+    """Raises RecipeError for a key that is not a keyword-only parameter of the objective, naming the legal ones."""
+    legal = [p.name for p in _parameters(objective) if p.kind is Parameter.KEYWORD_ONLY]
+    for key in settings:
+        if key not in legal:
+            known = f"its settings are {', '.join(legal)}" if legal else "it has no settings"
+            raise RecipeError(f"objective '{_name(objective)}' has no setting '{key}'; {known}")
+
+
+def _parameters(objective: Objective) -> list[Parameter]:
+    parameters = list(inspect.signature(objective).parameters.values())
+    for p in parameters:
+        if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            raise RecipeError(
+                f"objective '{_name(objective)}' takes '{p}'; name every tensor and every setting instead"
+            )
+    return parameters
+
+
+def _name(objective: Objective) -> str:
+    return getattr(objective, "__name__", repr(objective))
+
+
+def _nearest(name: str, legal: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, legal, n=3) or list(legal)
+    return f"which is no known tensor; the nearest are {', '.join(near)}"

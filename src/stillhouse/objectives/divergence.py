@@ -1,0 +1,104 @@
+"""Divergences between teacher p and student q, per token; both are softmax(logits / temperature).
+
+Every function is a true divergence (zero at q = p, where the released code often gives the cross-entropy), in nats,
+computed in float32 or wider, and indifferent to tokens that a logit of -inf rules out. `tau_squared=True` multiplies by
+temperature squared (Hinton et al., arXiv 1503.02531), so that the gradient keeps its size when the temperature grows.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stillhouse.objectives.distributions import kl, log_mixture, log_probs
+
+
+def forward_kl(
+    student_logits: Float[Tensor, "*batch V"],
+    teacher_logits: Float[Tensor, "*batch V"],
+    *,
+    temperature: float = 1.0,
+    tau_squared: bool = False,
+) -> Float[Tensor, "*batch"]:
+    """KL(p || q) = sum_v p_v log(p_v / q_v), in nats per token. Mode-covering; unbounded.
+
+    Word-level distillation (arXiv 1503.02531; MiniLLM's `kd`, arXiv 2306.08543, prints the cross-entropy form: same
+    gradient).
+    """
+    value = kl(log_probs(teacher_logits, temperature), log_probs(student_logits, temperature))
+    return value * temperature**2 if tau_squared else value
+
+
+def reverse_kl(
+    student_logits: Float[Tensor, "*batch V"],
+    teacher_logits: Float[Tensor, "*batch V"],
+    *,
+    temperature: float = 1.0,
+    tau_squared: bool = False,
+) -> Float[Tensor, "*batch"]:
+    """KL(q || p) = sum_v q_v log(q_v / p_v), in nats per token. Mode-seeking; unbounded (arXiv 2306.08543)."""
+    value = kl(log_probs(student_logits, temperature), log_probs(teacher_logits, temperature))
+    return value * temperature**2 if tau_squared else value
+
+
+def jsd(
+    student_logits: Float[Tensor, "*batch V"],
+    teacher_logits: Float[Tensor, "*batch V"],
+    *,
+    beta: float = 0.5,
+    temperature: float = 1.0,
+    tau_squared: bool = False,
+) -> Float[Tensor, "*batch"]:
+    """beta KL(p || m) + (1 - beta) KL(q || m) with m = beta p + (1 - beta) q, in nats per token (arXiv 2306.13649).
+
+    `beta` belongs to the teacher. Bounded by the entropy of (beta, 1 - beta), log 2 at most; symmetric at 0.5. The
+    endpoints are the divergences that GKD names: beta = 0 is KL(p || q), beta = 1 is KL(q || p). They are no limits:
+    near beta = 0 the value goes like beta KL(p || q). DistiLLM's `js_distance(lam)` is beta = 1 - lam here.
+    """
+    if beta == 0.0:
+        return forward_kl(student_logits, teacher_logits, temperature=temperature, tau_squared=tau_squared)
+    if beta == 1.0:
+        return reverse_kl(student_logits, teacher_logits, temperature=temperature, tau_squared=tau_squared)
+    log_p, log_q = log_probs(teacher_logits, temperature), log_probs(student_logits, temperature)
+    log_m = log_mixture(log_p, log_q, beta)
+    value = beta * kl(log_p, log_m) + (1 - beta) * kl(log_q, log_m)
+    return value * temperature**2 if tau_squared else value
+
+
+def akl(
+    student_logits: Float[Tensor, "*batch V"],
+    teacher_logits: Float[Tensor, "*batch V"],
+    *,
+    mu: float = 0.5,
+    head: Literal["official", "paper"] = "official",
+    temperature: float = 1.0,
+    tau_squared: bool = False,
+) -> Float[Tensor, "*batch"]:
+    """Adaptive KL: g_h / (g_h + g_t) KL(p || q) + g_t / (g_h + g_t) KL(q || p), in nats per token (arXiv 2404.02657).
+
+    g_h and g_t sum |p_v - q_v| over the head and the tail of the teacher's tokens in descending order; no gradient
+    flows through them, and where both are zero (q = p) the weights are one half. `mu` is the mass of the head.
+    `head="official"` (the released code): the most likely token, and those after it while the mass up to and with each
+    stays at or below mu. `head="paper"`: the smallest set with mass of at least mu, so the token that crosses mu is in
+    the head too.
+    """
+    log_p, log_q = log_probs(teacher_logits, temperature), log_probs(student_logits, temperature)
+    with torch.no_grad():
+        share = _head_share(log_p.exp(), log_q.exp(), mu, head)
+    value = share * kl(log_p, log_q) + (1 - share) * kl(log_q, log_p)
+    return value * temperature**2 if tau_squared else value
+
+
+def _head_share(
+    p: Float[Tensor, "*batch V"], q: Float[Tensor, "*batch V"], mu: float, head: Literal["official", "paper"]
+) -> Float[Tensor, "*batch"]:
+    descending, order = p.sort(dim=-1, descending=True)
+    gap = (p - q).abs().gather(-1, order)
+    mass = descending.cumsum(dim=-1)
+    inside = mass <= mu if head == "official" else mass - descending < mu
+    inside[..., 0] = True
+    if mu >= 1.0:
+        inside.fill_(True)  # rounding may carry the mass over one
+    in_head, total = (gap * inside).sum(dim=-1), gap.sum(dim=-1)
+    return torch.where(total > 0, in_head / total.clamp_min(torch.finfo(total.dtype).tiny), 0.5)

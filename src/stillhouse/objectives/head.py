@@ -1,0 +1,140 @@
+"""Logits by slices: from hidden states and an output head, or from dense logits; and the head's own gradient."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stillhouse.objectives.distributions import widen
+
+COLUMNS = 8192
+"""Tokens whose weight gradient is added at a time: the bf16 product stays in cache until it is in float32."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What turns hidden states into logits: softcap(scale * (h @ weight^T + bias)), softcap(x) = c tanh(x / c).
+
+    A `weight` tied to the embedding, or computed (an adapter merged in), is fine: gradients flow to whatever it is.
+    """
+
+    weight: Float[Tensor, "V H"]
+    bias: Float[Tensor, "V"] | None = None
+    softcap: float | None = None
+    scale: float = 1.0
+
+
+def compute_dtype(hidden: Tensor, weight: Tensor) -> torch.dtype:
+    """The dtype of the matrix products: autocast's where it is on, else the wider of the two."""
+    kind = hidden.device.type
+    if torch.is_autocast_enabled(kind):
+        return torch.get_autocast_dtype(kind)
+    return torch.promote_types(hidden.dtype, weight.dtype)
+
+
+class HeadLogits:
+    """Logits of hidden states: `open` a slice (one matrix product into a buffer that is reused), then take blocks."""
+
+    def __init__(
+        self, hidden: Float[Tensor, "N H"], head: Head, vocabulary: int, slice_rows: int, dtype: torch.dtype
+    ) -> None:
+        self.hidden, self.dtype = hidden.detach(), dtype
+        self.weight = head.weight.detach()[:vocabulary].to(dtype)
+        self.bias = None if head.bias is None else widen(head.bias.detach()[:vocabulary])
+        self.softcap, self.scale = head.softcap, head.scale
+        self.wide = torch.float64 if dtype == torch.float64 else torch.float32
+        self.buffer = torch.empty(min(slice_rows, len(hidden)), vocabulary, dtype=dtype, device=hidden.device)
+        self.states = self.hidden[:0]
+
+    def open(self, span: slice) -> None:
+        """Multiplies the hidden states of these rows with the head; overwrites the slice before."""
+        self.states = self.hidden[span].to(self.dtype)
+        torch.mm(self.states, self.weight.T, out=self.buffer[: len(self.states)])
+
+    def block(self, rows: slice) -> Float[Tensor, "R V"]:
+        """Logits of some rows of the open slice, in float32 or wider; always a new tensor."""
+        z = self.buffer[rows].to(self.wide, copy=True)
+        if self.bias is not None:
+            z += self.bias
+        if self.scale != 1.0:
+            z *= self.scale
+        return z if self.softcap is None else z.div_(self.softcap).tanh_().mul_(self.softcap)
+
+    def through(self, gradient: Float[Tensor, "R V"], logits: Float[Tensor, "R V"]) -> Float[Tensor, "R V"]:
+        """From the gradient with respect to logits (overwritten) to the one with respect to h @ weight^T + bias."""
+        if self.softcap is not None:
+            gradient *= 1 - (logits / self.softcap).square_()
+        return gradient if self.scale == 1.0 else gradient.mul_(self.scale)
+
+    def fold(
+        self, weights: Float[Tensor, "S"], of_hidden: Float[Tensor, "S H"] | None, of_head: "HeadGradient"
+    ) -> None:
+        """Carries the open slice's gradient with respect to h @ weight^T, now in the buffer, on to states and head.
+
+        Each row counts with its weight, which is cheaper to apply to the H columns here than to V columns before.
+        """
+        gradient, weights = self.buffer[: len(self.states)], weights.unsqueeze(-1)
+        if of_hidden is not None:
+            of_hidden.copy_(torch.mm(gradient, self.weight) * weights)
+        of_head.add_weight(gradient, (self.states * weights).to(self.dtype))
+
+
+class DenseLogits:
+    """The same two doors for logits that exist already."""
+
+    def __init__(self, logits: Float[Tensor, "N V"], vocabulary: int) -> None:
+        self.logits = logits.detach()[:, :vocabulary]
+        self.slice = self.logits[:0]
+
+    def open(self, span: slice) -> None:
+        self.slice = self.logits[span]
+
+    def block(self, rows: slice) -> Float[Tensor, "R V"]:
+        return widen(self.slice[rows])
+
+
+class HeadGradient:
+    """Gradients of one head's weight and bias, summed over slices in float32 or wider; None where nobody asks."""
+
+    def __init__(self, head: Head, logits: HeadLogits, of_weight: bool, of_bias: bool) -> None:
+        device = head.weight.device
+        self.weight = torch.zeros(head.weight.shape, dtype=logits.wide, device=device) if of_weight else None
+        self.bias = torch.zeros(len(head.weight), dtype=logits.wide, device=device) if of_bias else None
+
+    def add_bias(self, gradient: Float[Tensor, "R V"], weights: Float[Tensor, "R"]) -> None:
+        """Adds the gradient's rows, each with its weight."""
+        if self.bias is not None:
+            self.bias[: gradient.shape[1]].addmv_(gradient.T, weights)
+
+    def add_weight(self, gradient: Float[Tensor, "S V"], states: Float[Tensor, "S H"]) -> None:
+        """Adds gradient^T @ states, some columns at a time."""
+        if self.weight is None:
+            return
+        for columns in spans(gradient.shape[1], COLUMNS):
+            target, factors = self.weight[columns], (gradient[:, columns].T, states)
+            if target.dtype == states.dtype:
+                target.addmm_(*factors)
+            else:
+                target += torch.mm(*factors)
+
+    def sums(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients of weight and bias, in the dtypes of those."""
+        of_weight = None if self.weight is None else self.weight.to(weight.dtype)
+        return of_weight, None if self.bias is None or bias is None else self.bias.to(bias.dtype)
+
+
+def block_rows(vocabulary: int, device: torch.device, slice_rows: int) -> int:
+    """Rows of logits to work on element by element at a time: few on a CPU, so that they stay in its cache."""
+    return max(1, 2**19 // vocabulary) if device.type == "cpu" else slice_rows
+
+
+def slice_rows_for(vocabulary: int, dtype: torch.dtype) -> int:
+    """Rows of one matrix product: 512, fewer where their logits would pass 256 MiB."""
+    return max(32, min(512, 2**28 // (vocabulary * dtype.itemsize)))
+
+
+def spans(rows: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that cover range(rows)."""
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))

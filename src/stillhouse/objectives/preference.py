@@ -1,0 +1,135 @@
+"""Preference over pairs of answers, one number a pair: a chosen answer y_w is to win over a rejected one, y_l.
+
+Inputs are log-probabilities in nats summed over an answer's tokens (end of sequence included), and the token counts.
+With a teacher as the reference and its own answer as the chosen one, `dpo`, `ipo`, `cpo` and `simpo` are the rivals in
+Table 2 of DPKD (arXiv 2406.19774): bind the role "reference" to the teacher in the recipe.
+"""
+
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from stillhouse.objectives.distributions import widen
+
+
+def dpkd(
+    student_chosen_logp: Float[Tensor, "B"],
+    student_rejected_logp: Float[Tensor, "B"],
+    teacher_chosen_logp: Float[Tensor, "B"],
+    teacher_rejected_logp: Float[Tensor, "B"],
+    chosen_length: Int[Tensor, "B"],
+    rejected_length: Int[Tensor, "B"],
+    *,
+    beta: float = 0.1,
+    length_normalised: bool = True,
+) -> Float[Tensor, "B"]:
+    """-log sigma(beta / |y_t| log[q(y_t) / p(y_t)] - beta / |y_s| log[q(y_s) / p(y_s)]), eq. 9 of arXiv 2406.19774.
+
+    Chosen is the teacher's answer y_t, rejected the student's own y_s, and the reference is the teacher.
+    `length_normalised=False` leaves the lengths out: eq. 8. Nothing in it keeps q(y_s) from collapsing; the paper adds
+    a language-modelling term, as one more objective of the recipe.
+    """
+    chosen = widen(student_chosen_logp) - widen(teacher_chosen_logp)
+    rejected = widen(student_rejected_logp) - widen(teacher_rejected_logp)
+    if length_normalised:
+        chosen, rejected = chosen / chosen_length, rejected / rejected_length
+    return -logsigmoid(beta * (chosen - rejected))
+
+
+def dpo(
+    student_chosen_logp: Float[Tensor, "B"],
+    student_rejected_logp: Float[Tensor, "B"],
+    reference_chosen_logp: Float[Tensor, "B"],
+    reference_rejected_logp: Float[Tensor, "B"],
+    *,
+    beta: float = 0.1,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, "B"]:
+    """-(1 - e) log sigma(beta h) - e log sigma(-beta h), h = log[q/ref](y_w) - log[q/ref](y_l), e = `label_smoothing`.
+
+    Sums of log-probabilities. DPO: arXiv 2305.18290; e > 0 is its conservative form, for labels that are wrong that
+    often.
+    """
+    margin = _log_ratio_margin(
+        student_chosen_logp, student_rejected_logp, reference_chosen_logp, reference_rejected_logp
+    )
+    return _smoothed(beta * margin, label_smoothing)
+
+
+def ipo(
+    student_chosen_logp: Float[Tensor, "B"],
+    student_rejected_logp: Float[Tensor, "B"],
+    reference_chosen_logp: Float[Tensor, "B"],
+    reference_rejected_logp: Float[Tensor, "B"],
+    chosen_length: Int[Tensor, "B"],
+    rejected_length: Int[Tensor, "B"],
+    *,
+    tau: float = 0.1,
+    length_normalised: bool = False,
+) -> Float[Tensor, "B"]:
+    """(h - 1 / (2 tau))^2, h = log[q/ref](y_w) - log[q/ref](y_l) (arXiv 2310.12036).
+
+    Sums of log-probabilities, as printed and in the code of DPO's authors; `length_normalised=True` takes the mean over
+    each answer's tokens instead, as TRL and HALOs do.
+    """
+    chosen = widen(student_chosen_logp) - widen(reference_chosen_logp)
+    rejected = widen(student_rejected_logp) - widen(reference_rejected_logp)
+    if length_normalised:
+        chosen, rejected = chosen / chosen_length, rejected / rejected_length
+    return (chosen - rejected - 1 / (2 * tau)).square()
+
+
+def cpo(
+    student_chosen_logp: Float[Tensor, "B"],
+    student_rejected_logp: Float[Tensor, "B"],
+    chosen_length: Int[Tensor, "B"],
+    *,
+    beta: float = 0.1,
+    nll_weight: float = 1.0,
+    nll: Literal["mean", "sum"] = "mean",
+) -> Float[Tensor, "B"]:
+    """-log sigma(beta [log q(y_w) - log q(y_l)]) + nll_weight NLL(y_w) (arXiv 2401.08417). No reference model.
+
+    The preference term uses sums. `nll="sum"` is the NLL as the paper prints it, -log q(y_w); `nll="mean"` divides it
+    by the number of tokens. The released code divides by the tokens of the whole batch, which is not a number of one
+    pair: for exactly that, set `nll_weight` to 0 and add `sft` on the chosen answers with the reduction "token".
+    """
+    chosen = widen(student_chosen_logp)
+    value = -logsigmoid(beta * (chosen - widen(student_rejected_logp)))
+    return value - nll_weight * (chosen / chosen_length if nll == "mean" else chosen)
+
+
+def simpo(
+    student_chosen_logp: Float[Tensor, "B"],
+    student_rejected_logp: Float[Tensor, "B"],
+    chosen_length: Int[Tensor, "B"],
+    rejected_length: Int[Tensor, "B"],
+    *,
+    beta: float = 2.0,
+    gamma: float = 0.5,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, "B"]:
+    """-log sigma(m) with m = beta / |y_w| log q(y_w) - beta / |y_l| log q(y_l) - gamma (arXiv 2405.14734). No
+    reference.
+
+    `gamma` is the target margin itself: the released code's gamma_beta_ratio times beta. With e = `label_smoothing` >
+    0: -(1 - e) log sigma(m) - e log sigma(-m).
+    """
+    chosen = widen(student_chosen_logp) / chosen_length
+    rejected = widen(student_rejected_logp) / rejected_length
+    return _smoothed(beta * (chosen - rejected) - gamma, label_smoothing)
+
+
+def _log_ratio_margin(
+    chosen: Float[Tensor, "B"],
+    rejected: Float[Tensor, "B"],
+    reference_chosen: Float[Tensor, "B"],
+    reference_rejected: Float[Tensor, "B"],
+) -> Float[Tensor, "B"]:
+    return (widen(chosen) - widen(rejected)) - (widen(reference_chosen) - widen(reference_rejected))
+
+
+def _smoothed(margin: Float[Tensor, "B"], label_smoothing: float) -> Float[Tensor, "B"]:
+    return -(1 - label_smoothing) * logsigmoid(margin) - label_smoothing * logsigmoid(-margin)

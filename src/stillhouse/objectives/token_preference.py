@@ -1,0 +1,58 @@
+"""Preference at every position: what the code released with DPKD trains, which is not the objective of its paper."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from stillhouse.objectives.distributions import log_probs, widen
+
+
+def dpkd_token(
+    student_logits: Float[Tensor, "*batch V"],
+    teacher_logits: Float[Tensor, "*batch V"],
+    *,
+    beta: float = 0.1,
+    form: Literal["sigmoid", "ipo"] = "sigmoid",
+    dpop: float = 0.0,
+    reference_free: bool = False,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, "*batch"]:
+    """Per token, with y_t = argmax p, y_s = argmax q and h = log q(y_t) - log q(y_s) - [log p(y_t) - log p(y_s)]:
+
+    - `form="sigmoid"`: -(1 - e) log sigma(beta h) - e log sigma(-beta h), e = `label_smoothing`;
+    - `form="ipo"`: (h - 1 / (2 beta))^2;
+    - `dpop` > 0 adds dpop max(0, log p(y_t) - log q(y_t)), which the code multiplies by 50 and not by beta;
+    - `reference_free` leaves the bracket out of h.
+
+    This is what the code released with DPKD trains (arXiv 2406.19774); the paper's objective is `dpkd`, on whole
+    answers. Where the two argmaxes agree the value is log 2 and the gradient zero. The code's `--simpo` division by the
+    length of the student's non-repeating text is not offered: it belongs to a sequence, not to a token. Argmaxes are
+    taken over the tokens that neither side rules out by -inf.
+    """
+    ruled_out = student_logits.isneginf() | teacher_logits.isneginf()
+    chosen = teacher_logits.masked_fill(ruled_out, -torch.inf).argmax(dim=-1)
+    rejected = student_logits.masked_fill(ruled_out, -torch.inf).argmax(dim=-1)
+    margin = _difference(student_logits, chosen, rejected)
+    if not reference_free:
+        margin = margin - _difference(teacher_logits, chosen, rejected)
+    if form == "ipo":
+        value = (margin - 1 / (2 * beta)).square()
+    else:
+        value = -(1 - label_smoothing) * logsigmoid(beta * margin) - label_smoothing * logsigmoid(-beta * margin)
+    if dpop == 0.0:
+        return value
+    log_p, log_q = (_take(log_probs(z), chosen) for z in (teacher_logits, student_logits))
+    return value + dpop * (log_p - log_q).clamp_min(0.0)
+
+
+def _take(values: Float[Tensor, "*batch V"], token: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    return widen(values.gather(-1, token.unsqueeze(-1)).squeeze(-1))
+
+
+def _difference(
+    logits: Float[Tensor, "*batch V"], a: Int[Tensor, "*batch"], b: Int[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    return _take(logits, a) - _take(logits, b)  # the normaliser of the two log-probabilities cancels

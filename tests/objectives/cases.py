@@ -1,0 +1,58 @@
+"""What the tests of the room share: a few rows of logits, and each per-token objective with settings worth trying."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from tests.objectives import oracles
+
+V = 13
+
+SETTINGS = {
+    "sft": [{}, {"label_smoothing": 0.1}],
+    "forward_kl": [{}, {"temperature": 2.0, "tau_squared": True}],
+    "reverse_kl": [{}, {"temperature": 0.7}],
+    "jsd": [{}, {"beta": 0.1, "temperature": 2.0}, {"beta": 0.9, "tau_squared": True}, {"beta": 0.0}, {"beta": 1.0}],
+    "akl": [{}, {"mu": 0.8}, {"mu": 0.5, "head": "paper"}, {"mu": 1.0, "temperature": 2.0}, {"mu": 0.0}],
+    "dpkd_token": [
+        {},
+        {"beta": 1.0, "label_smoothing": 0.2},
+        {"form": "ipo"},
+        {"dpop": 50.0},
+        {"reference_free": True},
+    ],
+}
+"""Per-token objectives, by name."""
+
+DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "akl"]
+"""Those that are zero exactly at q = p."""
+
+PIECEWISE = ["akl", "dpkd_token"]
+"""Those whose gradient leaves out part of what the value depends on (weights that are held, argmaxes)."""
+
+PER_TOKEN_CASES = [(name, settings) for name, choices in SETTINGS.items() for settings in choices]
+DIVERGENCE_CASES = [(name, settings) for name, settings in PER_TOKEN_CASES if name in DIVERGENCES]
+
+
+def logits(*shape: int, seed: int, scale: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
+
+
+def inputs(needs: tuple[str, ...], rows: tuple[int, ...] = (2, 3), dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """Tensors for the needs of a per-token objective, always the same."""
+    given = {
+        "student_logits": logits(*rows, V, seed=1, dtype=dtype),
+        "teacher_logits": logits(*rows, V, seed=2, dtype=dtype),
+        "labels": torch.randint(V - 2, rows, generator=torch.Generator().manual_seed(3)),
+    }
+    return [given[name] for name in needs]
+
+
+def expected(name: str, tensors: list[Tensor], settings: dict) -> Tensor:
+    """The oracle's value of every row."""
+    flat = [t.reshape(-1, V).double().numpy() if t.is_floating_point() else t.reshape(-1).numpy() for t in tensors]
+    values = [getattr(oracles, name)(*row, **settings) for row in zip(*flat, strict=True)]
+    assert all(math.isfinite(v) for v in values)
+    return torch.tensor(values, dtype=torch.float64).reshape(tensors[0].shape[:-1])
