@@ -1,0 +1,107 @@
+"""Run a backbone over a batch and keep the hidden states of the positions that count; logits are never made here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+
+from stillhouse.models.collate import Batch, by_tokens, collate
+from stillhouse.models.tokenise import Encoded
+from stillhouse.objectives import Head
+
+PACKED = "stillhouse_packed"
+_PACKABLE_LAYERS = {"full_attention", "sliding_attention"}
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Float[Tensor, "R heads T D"],
+    key: Float[Tensor, "R groups T D"],
+    value: Float[Tensor, "R groups T D"],
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    boundaries: tuple[int, ...] = (),
+    **_: object,
+) -> tuple[Float[Tensor, "R T heads D"], None]:
+    """Causal attention within each packed sequence: exact, and no work is spent across sequences."""
+    parts = []
+    for begin, end in zip(boundaries, boundaries[1:], strict=False):
+        q, k, v = (x[:, :, begin:end] for x in (query, key, value))
+        mask = _band(end - begin, sliding_window, q.device)
+        options = {"dropout_p": dropout, "scale": scaling, "enable_gqa": True}
+        parts.append(
+            nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, **options)
+        )
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _band(length: int, window: int | None, device: torch.device) -> Tensor | None:
+    """Causal mask of a sliding window, or None where the window is not reached."""
+    if window is None or length <= window:
+        return None
+    distance = torch.arange(length, device=device)[:, None] - torch.arange(length, device=device)[None]
+    return (distance >= 0) & (distance < window)
+
+
+AttentionInterface.register(PACKED, packed_attention)
+
+
+def packable(model: PreTrainedModel) -> bool:
+    """Whether every layer mixes tokens through attention alone, in a form that `packed_attention` can stand in for."""
+    config = model.config.get_text_config()
+    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
+    plain = layers <= _PACKABLE_LAYERS and not getattr(config, "attn_logit_softcapping", None)
+    return bool(model._supports_attention_backend) and not model._is_stateful and plain
+
+
+@contextmanager
+def attention(model: PreTrainedModel, implementation: str) -> Iterator[None]:
+    """Use an attention implementation for a while, e.g. PACKED for training and the model's own for sampling."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(implementation)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def backbone(model: PreTrainedModel) -> nn.Module:
+    """The model without its head; for an adapted model, the adapted backbone."""
+    return model.get_decoder()
+
+
+def head_of(model: PreTrainedModel) -> Head:
+    """The head that turns hidden states into logits, with the family's scale and soft cap."""
+    config = model.config.get_text_config()
+    out = model.get_output_embeddings()
+    scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
+    softcap = getattr(config, "final_logit_softcapping", None)
+    return Head(weight=out.weight, bias=getattr(out, "bias", None), softcap=softcap, scale=float(scale))
+
+
+def hidden_rows(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "N H"]:
+    """Last hidden states at the positions that count; a packed batch needs the attention PACKED."""
+    kept = {"attention_mask": batch.attention_mask} if batch.boundaries is None else {"boundaries": batch.boundaries}
+    out = backbone(model)(batch.input_ids, position_ids=batch.position_ids, use_cache=False, **kept)
+    return out.last_hidden_state.flatten(0, 1).index_select(0, batch.rows)
+
+
+@torch.no_grad()
+def hidden_of(
+    model: PreTrainedModel, sequences: Sequence[Encoded], *, micro_tokens: int = 4096
+) -> Iterator[tuple[list[int], Batch, Float[Tensor, "N H"]]]:
+    """Hidden states of many sequences, a micro-batch at a time: (their indices, the batch, the rows)."""
+    implementation = PACKED if (packed := packable(model)) else model.config._attn_implementation
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i].ids))
+    lengths = [len(sequences[i].ids) for i in order]
+    with attention(model, implementation):
+        for run in by_tokens(lengths, micro_tokens, padded=not packed):
+            indices = [order[i] for i in run]
+            batch = collate([sequences[i] for i in indices], packed=packed).to(model.device)
+            yield indices, batch, hidden_rows(model, batch)

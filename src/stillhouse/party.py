@@ -1,0 +1,93 @@
+"""Who takes part in a run: the teacher, the student before and after training, and the answers they are measured on."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from transformers import PreTrainedModel
+
+from stillhouse.errors import RunError
+from stillhouse.models.load import LanguageModel, fast_dtype, load
+from stillhouse.models.sample import sample_answers
+from stillhouse.models.student import make_student, read_origin, remake_student, write_origin
+from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt, end_of_turn
+from stillhouse.models.vocabulary import compatible
+from stillhouse.recipe import Rollout
+from stillhouse.records.read import sample_by_hash
+from stillhouse.records.store import read_jsonl
+from stillhouse.records.types import Record
+from stillhouse.run import Run
+
+CALIBRATION_ROWS = 16
+"""Answers on which layers are judged before any training."""
+
+
+@dataclass
+class Party:
+    """The models and records of one run, each loaded when first asked for."""
+
+    run: Run
+
+    @cached_property
+    def teacher(self) -> LanguageModel:
+        """The teacher, in the compute dtype."""
+        teacher = self.run.recipe.teacher
+        return load(teacher.model, dtype=teacher.dtype)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The run's records, with the teacher's answers. Raises RunError before elicitation."""
+        if not self.run.records.exists():
+            raise RunError(f"{self.run.folder} has no records yet; run: stillhouse elicit {self.run.folder}")
+        return [Record.from_json(row) for _, row in read_jsonl(self.run.records)]
+
+    def split(self, name: str) -> list[Record]:
+        """The records of one split."""
+        return [r for r in self.records if r.split == name]
+
+    def untrained(self) -> LanguageModel:
+        """The student before training, with float32 weights; how it was made is kept in student.json."""
+        recipe, origin = self.run.recipe, read_origin(self.run.student_file)
+        if origin is not None:
+            return remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
+        judged = self.encoded(sample_by_hash(self.split("train"), 4 * CALIBRATION_ROWS))[:CALIBRATION_ROWS]
+        student, origin = make_student(recipe.student, self.teacher, judged, seed=recipe.seed)
+        compatible(self.teacher, student)
+        write_origin(self.run.student_file, origin)
+        return student
+
+    def trained(self) -> LanguageModel:
+        """The student after training, in the compute dtype."""
+        return load(str(self.run.model_dir))
+
+    def encoded(self, records: Sequence[Record], *sources: str) -> list[Encoded]:
+        """Each record's prompt with its first answer of the first of `sources` that it has (reference, then teacher)."""
+        data, tokenizer = self.run.recipe.data, self.teacher.tokenizer
+        found = []
+        for record in records:
+            answers = [a for source in sources or ("reference", "teacher") for a in record.answers(source)]
+            prompt = encode_prompt(tokenizer, record.messages)
+            if answers and len(prompt) <= data.max_prompt_tokens:
+                ids = encode_answer(tokenizer, answers[0].text, finished=answers[0].finish == "stop")
+                found.append(encode_pair(prompt, ids, max_tokens=data.max_tokens))
+        return [e for e in found if e.counted > 0]
+
+    def sampled(self, model: PreTrainedModel, answers: Sequence[Encoded], how: Rollout) -> list[Encoded]:
+        """The model's own sampled answers to the prompts of `answers`."""
+        prompts = [y.ids[: y.start] for y in answers]
+        ids = sample_answers(model, prompts, how, stop_ids=self.stop_ids, pad_id=self.teacher.pad_id, seed=self.run.recipe.seed)
+        limit = self.run.recipe.data.max_tokens + how.max_new_tokens
+        return [encode_pair(prompt, answer, max_tokens=limit) for prompt, answer in zip(prompts, ids, strict=True)]
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer, the template's own first."""
+        first = end_of_turn(self.teacher.tokenizer)
+        return (first, *(i for i in self.teacher.eos_ids if i != first))
+
+
+def in_compute_dtype(lm: LanguageModel) -> LanguageModel:
+    """A copy with the weights in the dtype in which this machine computes fast, as a trained student is loaded."""
+    model = copy.deepcopy(lm.model).to(dtype=fast_dtype(lm.model.device)).eval()
+    return LanguageModel(model, lm.tokenizer, lm.name)

@@ -1,0 +1,43 @@
+"""What is measured on held-out prompts while a student learns: the lines of the report's curves."""
+
+from transformers import PreTrainedModel
+
+from stillhouse.evaluate.fidelity import fidelity
+from stillhouse.evaluate.rewards import rewards
+from stillhouse.party import Party
+from stillhouse.records.read import sample_by_hash
+from stillhouse.recipe import Train
+
+DEFAULT_BETA = 0.1
+
+
+class HeldOutProbe:
+    """Divergences from the teacher and implicit rewards, on a few held-out prompts.
+
+    y_t is the teacher's answer where the records have one, else the reference; y_s is sampled from the student at hand.
+    """
+
+    def __init__(self, party: Party, train: Train, vocabulary: int) -> None:
+        held_out = party.split("valid") or party.split("test")
+        records = sample_by_hash(held_out, train.probe_prompts)
+        self._party, self._train, self._vocabulary = party, train, vocabulary
+        self._measured = party.encoded(records)
+        self._chosen = party.encoded(records, "teacher", "reference")
+
+    def __call__(self, student: PreTrainedModel) -> dict[str, float]:
+        """The measures of `student` now, by the names of the report."""
+        if not self._measured:
+            return {}
+        teacher = self._party.teacher.model
+        found = fidelity(teacher, student, self._measured, vocabulary=self._vocabulary)
+        rejected = self._party.sampled(student, self._chosen, self._train.rollout)
+        if any(y.counted > 0 for y in rejected):
+            beta = beta_of(self._train)
+            found |= rewards(teacher, student, self._chosen, rejected, vocabulary=self._vocabulary, beta=beta)
+        return {name: score.value for name, score in found.items()}
+
+
+def beta_of(train: Train | None) -> float:
+    """The beta of the implicit reward: the first objective's own, else 0.1."""
+    betas = [use.settings["beta"] for use in (train.objective if train else ()) if "beta" in use.settings]
+    return float(betas[0]) if betas else DEFAULT_BETA

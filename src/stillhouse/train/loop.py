@@ -1,0 +1,218 @@
+"""The training loop: plan a step, sum its micro-batches' gradients, check, clip, step, log, probe, checkpoint."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from stillhouse.errors import Interrupted, TrainingError
+from stillhouse.models.forward import PACKED, attention, packable
+from stillhouse.recipe import Train
+from stillhouse.records.store import write_atomic
+from stillhouse.train.checkpoint import latest, load_checkpoint, save_checkpoint
+from stillhouse.train.material import Material, visits
+from stillhouse.train.metrics import MetricsLog
+from stillhouse.train.optim import learning_rate, optimiser
+from stillhouse.train.plan import StepPlan, plan_step
+from stillhouse.train.rollout import Rollouts, Sampler
+from stillhouse.train.signals import Captured, capture
+from stillhouse.train.step import Loss, Models, micro_loss
+from stillhouse.train.terms import labels_of, read_terms, sources_of
+
+Probe = Callable[[PreTrainedModel], dict[str, float]]
+OnStep = Callable[[int, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that one stage's training needs. `probe` measures a student copy; `on_step` is told of each logged line."""
+
+    models: Models
+    material: Material
+    train: Train
+    stop_ids: tuple[int, ...]
+    folder: Path
+    seed: int
+    dtype: torch.dtype
+    probe: Probe
+    on_step: OnStep
+    warn: Callable[[str], None]
+
+
+def run_training(job: Job) -> None:
+    """Train `job.models.student` in place, from the newest checkpoint if there is one.
+
+    Raises TrainingError before the optimiser would step on a loss or gradient that is not finite, Interrupted after a
+    signal (with a checkpoint of the last whole step), StorageError when the disk is full.
+    """
+    student, teacher = job.models.student, job.models.teacher
+    packed = job.train.packing and packable(student) and packable(teacher)
+    implementations = [(m, PACKED if packed else m.config._attn_implementation) for m in (student, teacher)]
+    before = [p.requires_grad for p in teacher.parameters()]
+    teacher.requires_grad_(False)
+    torch.set_flush_denormal(True)
+    student.train(job.train.dropout)
+    with attention(*implementations[0]), attention(*implementations[1]), _stop_signal() as stopped:
+        _Loop(job, packed).run(stopped)
+    student.eval()
+    for parameter, grad in zip(teacher.parameters(), before, strict=True):
+        parameter.requires_grad_(grad)
+
+
+class _Loop:
+    """The state of one training run."""
+
+    def __init__(self, job: Job, packed: bool) -> None:
+        self.job, self.train, self.student = job, job.train, job.models.student
+        self.accelerator = Accelerator(cpu=self.student.device.type == "cpu")
+        self.loss = Loss(read_terms(job.train), job.train.pair, job.train.reduction, packed)
+        self.names = labels_of(self.loss.terms)
+        self.sources = sources_of(self.loss.terms, job.train.pair)
+        self.optimiser: Optimizer = optimiser(self.student, job.train)
+        self.log = MetricsLog(job.folder / "metrics.jsonl")
+        self.captured = self._capture()
+        self.sampler = Sampler(self.student, job.dtype, job.stop_ids, job.models.pad_id)
+        self.rollouts = Rollouts(self.sampler, job.material, job.train.rollout, job.seed)
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        begin = self._resume()
+        if begin == 0:
+            self._record(0, {"probe": self.job.probe(self.sampler.refresh())})
+        for step in range(begin, self.train.steps):
+            line = self._step(step)
+            done = step + 1
+            if done % self.train.probe_every == 0 or done == self.train.steps:
+                line["probe"] = self.job.probe(self.sampler.refresh())
+            self._record(done, line)
+            if stopped():
+                self._save(done)
+                raise Interrupted(f"stopped after step {done} of {self.train.steps}; run the same command to go on")
+            if done % self.train.checkpoint_every == 0 and done < self.train.steps:
+                self._save(done)
+
+    def _capture(self) -> Captured:
+        wanted = any(t.wants("teacher") or t.wants("reference") for t in self.loss.terms)
+        recorded = sorted(self.sources & {"teacher", "reference"})
+        returns = self.train.steps * self.train.batch_size > len(self.job.material.prompts)
+        if not (wanted and recorded and returns and self.train.cache_teacher):
+            return {}
+        sequences = [e for s in recorded for answers in self.job.material.answers[s] for e in answers]
+        path = self.job.folder / "signals.safetensors"
+        return capture(self.job.models.teacher, sequences, path, micro_tokens=self.train.micro_tokens)
+
+    def _resume(self) -> int:
+        found, warnings = latest(self.job.folder / "checkpoints")
+        for warning in warnings:
+            self.job.warn(warning)
+        step = 0
+        if found is not None:
+            state = load_checkpoint(found, self.student, self.optimiser)
+            self.rollouts.samples, step = state["samples"], found.step
+        self.log.cut_after(step if found is not None else -1)
+        return step
+
+    def _save(self, step: int) -> None:
+        root, state = self.job.folder / "checkpoints", {"samples": self.rollouts.samples}
+        save_checkpoint(root, step, self.student, self.optimiser, state, keep=self.train.keep_checkpoints)
+
+    def _record(self, step: int, line: dict[str, Any]) -> None:
+        self.log.write({"step": step, **line})
+        self.job.on_step(step, line)
+
+    def _plan(self, step: int) -> StepPlan:
+        count, size, seed = len(self.job.material.prompts), self.train.batch_size, self.job.seed
+        if "student" in self.sources:
+            steps = range(step, min(step + self.train.rollout.refresh, self.train.steps))
+            self.rollouts.renew(step, [v for s in steps for v in visits(count, size, s, seed)])
+        return plan_step(
+            self.job.material,
+            visits(count, size, step, seed),
+            step,
+            sources=self.sources,
+            pair=self.train.pair if any(t.source is None for t in self.loss.terms) else None,
+            sampled=self.rollouts.sampled,
+            micro_tokens=self.train.micro_tokens,
+            packed=self.loss.packed,
+        )
+
+    def _step(self, step: int) -> dict[str, Any]:
+        clock = time.perf_counter()
+        plan = self._plan(step)
+        total, shares = self._accumulate(plan, step)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.train.clip or float("inf")))
+        self._must_be_finite(step, "gradient norm", norm, plan)
+        rate = learning_rate(self.train, step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        counted = sum(t.tokens for t in plan.totals.values())
+        return {
+            "loss": total,
+            "terms": dict(zip(self.names, shares, strict=True)),
+            "lr": rate,
+            "grad_norm": norm,
+            "tokens": plan.tokens,
+            "counted": counted,
+            "seconds": round(time.perf_counter() - clock, 3),
+        }
+
+    def _accumulate(self, plan: StepPlan, step: int) -> tuple[float, list[float]]:
+        """Gradients of all micro-batches, summed; returns the step's loss and each term's part of it."""
+        total, shares = 0.0, [0.0] * len(self.names)
+        half = self.job.dtype == torch.bfloat16
+        autocast = torch.autocast(self.student.device.type, torch.bfloat16) if half else nullcontext()
+        for items in plan.micro_batches:
+            with autocast:
+                loss, parts = micro_loss(self.job.models, self.loss, items, plan, self.captured)
+            self._must_be_finite(step, "loss", float(loss.detach()), plan)
+            if loss.requires_grad:
+                self.accelerator.backward(loss)
+            total += float(loss.detach())
+            shares = [a + b for a, b in zip(shares, parts, strict=True)]
+        return total, shares
+
+    def _must_be_finite(self, step: int, what: str, value: float, plan: StepPlan) -> None:
+        if value == value and abs(value) != float("inf"):
+            return
+        items = [item for micro in plan.micro_batches for item in micro]
+        batch = [{"key": i.key, "source": i.source, "start": i.encoded.start, "ids": i.encoded.ids} for i in items]
+        path = self.job.folder / f"not-finite-step-{step + 1:06d}.json"
+        write_atomic(path, json.dumps({"step": step + 1, "what": what, "value": str(value), "batch": batch}))
+        self._record(step + 1, {"loss" if what == "loss" else "grad_norm": value})
+        keys = ", ".join(sorted({i.key for i in items})[:4])
+        raise TrainingError(
+            f"the {what} is {value} at step {step + 1} (records {keys}, ...); the weights are those of step {step}. "
+            f"The batch is in {path}; lower train.lr, or look at those records"
+        )
+
+
+@contextmanager
+def _stop_signal() -> Iterator[Callable[[], bool]]:
+    """While open, the first SIGINT or SIGTERM asks to stop after the present step; the second stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    try:
+        before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: whoever owns it handles signals
+        before = {}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

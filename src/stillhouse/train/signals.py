@@ -1,0 +1,69 @@
+"""What the teacher says about the answers: live, or captured once as last hidden states.
+
+A hidden state has H numbers where logits have V, and the teacher's head turns one into the other exactly; so an answer that
+comes back every epoch costs one teacher pass in all, and its full distribution a few kilobytes.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from stillhouse.models.collate import collate
+from stillhouse.models.forward import hidden_of, hidden_rows
+from stillhouse.models.tokenise import Encoded
+from stillhouse.records.store import write_atomic
+
+
+Captured = Mapping[str, Float[Tensor, "N H"]]
+"""Teacher hidden states of recorded answers, by `sequence_key`."""
+
+
+def capture(
+    teacher: PreTrainedModel,
+    sequences: Sequence[Encoded],
+    path: Path,
+    *,
+    micro_tokens: int,
+    on_tokens: Callable[[int], None] | None = None,
+) -> Captured:
+    """The teacher's hidden states of `sequences`, read from `path` where they are complete there, else computed and kept."""
+    unique = list({sequence_key(s): s for s in sequences}.values())
+    if path.exists():
+        states = load_file(path)
+        if all(sequence_key(s) in states for s in unique):
+            return states
+    states = {}
+    for indices, batch, rows in hidden_of(teacher, unique, micro_tokens=micro_tokens):
+        parts = rows.split([unique[i].counted for i in indices])
+        states |= {sequence_key(unique[i]): part.cpu().contiguous() for i, part in zip(indices, parts, strict=True)}
+        if on_tokens is not None:
+            on_tokens(batch.input_ids.numel())
+    write_atomic(path, save(states))
+    return states
+
+
+@torch.no_grad()
+def teacher_rows(
+    teacher: PreTrainedModel, captured: Captured, sequences: Sequence[Encoded], *, packed: bool, pad_id: int
+) -> Float[Tensor, "N H"]:
+    """Teacher states at the positions that count, in order: captured ones where they are there, a pass for the others."""
+    states = {sequence_key(s): captured.get(sequence_key(s)) for s in sequences}
+    missing = [s for s in sequences if states[sequence_key(s)] is None]
+    if missing:
+        batch = collate(missing, packed=packed, pad_id=pad_id).to(teacher.device)
+        parts = hidden_rows(teacher, batch).split([s.counted for s in missing])
+        states |= {sequence_key(s): part for s, part in zip(missing, parts, strict=True)}
+    found = [states[sequence_key(s)] for s in sequences]
+    return torch.cat([state.to(teacher.device) for state in found if state is not None])
+
+
+def sequence_key(sequence: Encoded) -> str:
+    """Content key of token ids and where the answer begins."""
+    text = f"{sequence.start}:{','.join(map(str, sequence.ids))}"
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

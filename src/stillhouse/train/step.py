@@ -1,0 +1,152 @@
+"""One micro-batch's share of a step's loss, and its gradient. Every sum is already divided by the whole step's counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from stillhouse.models.collate import collate
+from stillhouse.models.forward import head_of, hidden_rows
+from stillhouse.objectives import Denominators, Head, fused, label_logp, needs, row_weights
+from stillhouse.train.plan import Item, StepPlan
+from stillhouse.train.signals import Captured, teacher_rows
+from stillhouse.train.terms import Term
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Who takes part: the student that learns, the teacher, and the reference of preference objectives."""
+
+    student: PreTrainedModel
+    teacher: PreTrainedModel
+    reference: PreTrainedModel
+    vocabulary: int
+    pad_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The counted positions of one micro-batch: student states with gradient, targets, and the sequence of each."""
+
+    student: Float[Tensor, "N H"]
+    labels: Int[Tensor, "N"]
+    segment: Int[Tensor, "N"]
+    teacher: Float[Tensor, "N K"] | None
+    reference: Float[Tensor, "N R"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How a stage turns rows into a number."""
+
+    terms: tuple[Term, ...]
+    pair: tuple[str, str]
+    reduction: str
+    packed: bool
+
+
+def micro_loss(
+    models: Models, loss: Loss, items: Sequence[Item], plan: StepPlan, captured: Captured
+) -> tuple[Float[Tensor, ""], list[float]]:
+    """The weighted sum of all terms over one micro-batch, and each term's own share without its weight."""
+    rows = _rows(models, loss, items, captured)
+    head, total, shares = head_of(models.student), rows.student.sum() * 0.0, []
+    for term in loss.terms:
+        if term.source is None:
+            value = _preference(models, loss, term, items, rows, head, plan.pairs)
+        else:
+            value = _per_token(models, loss, term, items, rows, head, plan.totals)
+        total = total + term.weight * value
+        shares.append(float(value.detach()))
+    return total, shares
+
+
+def _rows(models: Models, loss: Loss, items: Sequence[Item], captured: Captured) -> Rows:
+    sequences = [item.encoded for item in items]
+    batch = collate(sequences, packed=loss.packed, pad_id=models.pad_id).to(models.student.device)
+    student = hidden_rows(models.student, batch)
+    teacher = reference = None
+    if any(term.wants("teacher") for term in loss.terms):
+        teacher = teacher_rows(models.teacher, captured, sequences, packed=loss.packed, pad_id=models.pad_id)
+    if any(term.wants("reference") for term in loss.terms):
+        same = models.reference is models.teacher
+        known = captured if same else {}
+        reference = (
+            teacher
+            if same and teacher is not None
+            else teacher_rows(models.reference, known, sequences, packed=loss.packed, pad_id=models.pad_id)
+        )
+    return Rows(student, batch.labels, batch.segment, teacher, reference)
+
+
+def _per_token(
+    models: Models,
+    loss: Loss,
+    term: Term,
+    items: Sequence[Item],
+    rows: Rows,
+    head: Head,
+    totals: dict[str, Denominators],
+) -> Tensor:
+    of_source = torch.tensor([item.source == term.source for item in items], device=rows.segment.device)
+    chosen = of_source[rows.segment].nonzero().squeeze(-1)
+    if len(chosen) == 0:
+        return rows.student.new_zeros(())
+    total = totals[term.source or ""]
+    segment = rows.segment[chosen]
+    weights = row_weights(
+        segment,
+        reduction="token" if loss.reduction == "token" else "sequence",
+        tokens=total.tokens,
+        sequences=total.sequences,
+    )
+    value, _ = fused(
+        term.objective,
+        rows.student[chosen],
+        head,
+        weights,
+        settings=term.settings,
+        labels=rows.labels[chosen],
+        teacher_hidden=None if rows.teacher is None else rows.teacher[chosen],
+        teacher_head=head_of(models.teacher),
+        vocabulary=models.vocabulary,
+    )
+    return value
+
+
+def _preference(
+    models: Models, loss: Loss, term: Term, items: Sequence[Item], rows: Rows, head: Head, pairs: int
+) -> Tensor:
+    sides = _pair_segments(items, loss.pair)
+    if not sides[0]:
+        return rows.student.new_zeros(())
+    logp = {"student": _sums(rows.student, head, rows, len(items), models.vocabulary)}
+    with torch.no_grad():
+        if term.wants("teacher") and rows.teacher is not None:
+            logp["teacher"] = _sums(rows.teacher, head_of(models.teacher), rows, len(items), models.vocabulary)
+        if term.wants("reference") and rows.reference is not None:
+            logp["reference"] = _sums(rows.reference, head_of(models.reference), rows, len(items), models.vocabulary)
+    counts = torch.tensor([float(item.encoded.counted) for item in items], device=rows.student.device)
+    inputs = {f"{name}_length": counts[side] for name, side in zip(("chosen", "rejected"), sides, strict=True)}
+    for role, sums in logp.items():
+        inputs |= {f"{role}_chosen_logp": sums[sides[0]], f"{role}_rejected_logp": sums[sides[1]]}
+    values = term.objective(*(inputs[name] for name in needs(term.objective)), **term.settings)
+    return values.sum() / pairs
+
+
+def _sums(
+    hidden: Float[Tensor, "N H"], head: Head, rows: Rows, count: int, vocabulary: int
+) -> Float[Tensor, "S"]:
+    """log q(y) of every sequence: the log-probabilities of its counted tokens, summed."""
+    logp = label_logp(hidden, head, rows.labels, vocabulary=vocabulary)
+    return logp.new_zeros(count).index_add(0, rows.segment, logp)
+
+
+def _pair_segments(items: Sequence[Item], pair: tuple[str, str]) -> tuple[list[int], list[int]]:
+    """Segments of the chosen and the rejected answers of the prompts that have both."""
+    at = {(item.place, item.source): index for index, item in enumerate(items)}
+    places = [i.place for i in items if i.source == pair[0] and (i.place, pair[1]) in at]
+    return [at[place, pair[0]] for place in places], [at[place, pair[1]] for place in places]
