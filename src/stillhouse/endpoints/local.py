@@ -28,6 +28,10 @@ class Local:
         return f"{self.lm.name} {str(self.lm.model.dtype).removeprefix('torch.')} {_fingerprint(self.lm)}"
 
     def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
+        try:
+            "".join(message.content for message in prompt).encode()
+        except UnicodeEncodeError:
+            return "it has half a character (a lone surrogate), which no tokenizer reads"
         tokens, window = len(encode_prompt(self.lm.tokenizer, prompt)), self.lm.window
         if window is None or tokens + sampling.max_new_tokens <= window:
             return ""

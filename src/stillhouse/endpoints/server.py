@@ -12,7 +12,7 @@ import httpx
 
 from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.endpoints.retry import MAX_WAIT, backoff, told_to_wait
-from stillhouse.errors import ConfigError, Resumable
+from stillhouse.errors import ConfigError, Resumable, StillhouseError
 from stillhouse.records.types import Finish, Message
 
 MAX_BODY = 4_000_000
@@ -27,7 +27,7 @@ class Reply:
 
     status: int
     body: bytes
-    headers: httpx.Headers
+    headers: dict[str, str]
 
     @property
     def transient(self) -> bool:
@@ -90,10 +90,10 @@ class Server:
                     except KeyboardInterrupt as interrupt:
                         done, failure = set(), interrupt
                     for future in done:
-                        error = future.exception()
-                        failure = failure or error
-                        if error is None:
-                            yield running[future], future.result()
+                        failure = failure or future.exception()
+                        answer = None if future.exception() else future.result()
+                        if answer is not None:
+                            yield running[future], answer
                     if failure is not None:
                         self._halt.set()
                         waiting = {future for future in waiting if not future.cancel()}
@@ -114,11 +114,10 @@ class Server:
             body |= {"top_p": sampling.top_p, "seed": (sampling.seed + index) % 2**31}
         return body | ({"top_k": sampling.top_k} if sampling.top_k else {})
 
-    def _ask(self, client: httpx.Client, body: dict[str, Any]) -> Answer:
+    def _ask(self, client: httpx.Client, body: dict[str, Any]) -> Answer | None:
+        """The answer to one request; None when the run was stopped meanwhile, so that it is still owed."""
         tried = 0
-        while True:
-            if self._halt.is_set():
-                raise Resumable("Stopped: run the same command again to go on.")
+        while not self._halt.is_set():
             tried += 1
             reply = self._post(client, body, last=tried >= self._tries)
             if reply.status == 200:
@@ -130,33 +129,42 @@ class Server:
                 return Answer("", "error", error=said)
             told = told_to_wait(reply.headers)
             if told is not None and told > MAX_WAIT:
-                raise Resumable(f"{self._place} asks to wait {told:.0f} s: run the same command again after that.")
+                raise self._stop(Resumable(f"{self._place} asks to wait {told:.0f} s: run it again after that."))
             self._sleep(backoff(tried) if told is None else told)
+        return None
 
     def _post(self, client: httpx.Client, body: dict[str, Any], *, last: bool) -> Reply:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         begun, data = time.monotonic(), b""
         try:
-            with client.stream("POST", self._url, json=body, headers=headers) as response:
+            with client.stream("POST", self._url, content=json.dumps(body), headers=headers) as response:
                 for chunk in response.iter_bytes():
                     data += chunk
                     if len(data) > MAX_BODY:
                         break
                     if time.monotonic() - begun > self._timeout:
                         raise httpx.ReadTimeout(f"no whole answer after {self._timeout:g} s")
-                return Reply(response.status_code, data, response.headers)
+                return Reply(response.status_code, data, dict(response.headers))
         except httpx.ConnectError as error:
             if last:
-                raise Resumable(f"{self._place} cannot be reached ({error}): start it, then run again.") from None
-            return Reply(0, str(error).encode(), httpx.Headers())
+                stop = Resumable(f"{self._place} cannot be reached ({error}): start it, then run again.")
+                raise self._stop(stop) from None
+            return Reply(0, str(error).encode(), {})
         except httpx.RequestError as error:
-            return Reply(0, f"{type(error).__name__}: {error}".encode(), httpx.Headers())
+            return Reply(0, f"{type(error).__name__}: {error}".encode(), {})
 
     def _stop_if_refused(self, reply: Reply) -> None:
         if reply.status in (401, 403):
-            raise ConfigError(f"{self._place} refused the API key ({reply.status}): check the key and its rights.")
+            stop = ConfigError(f"{self._place} refused the API key ({reply.status}): check the key and its rights.")
+            raise self._stop(stop)
         if reply.status == 429 and b"insufficient_quota" in reply.body:
-            raise ConfigError(f"{self._place} says that the quota is used up: add credit, then run again.")
+            raise self._stop(ConfigError(f"{self._place} says that the quota is used up: add credit, then run again."))
+
+    def _stop(self, error: StillhouseError) -> StillhouseError:
+        self._halt.set()
+        return error
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text

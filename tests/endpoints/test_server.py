@@ -1,0 +1,338 @@
+"""A server that fails in every way, on the loopback: what is retried, what stops, what is kept, and what is paid."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from stillhouse.elicit.collect import collect
+from stillhouse.endpoints import server as server_module
+from stillhouse.endpoints.base import Endpoint, Sampling
+from stillhouse.endpoints.server import Server
+from stillhouse.errors import ConfigError, Resumable
+from stillhouse.recipe import Step
+from stillhouse.records.types import Message, Record
+
+KEY = "CANARY-4f1d0c"
+
+
+def said(text="Fine.", finish="stop", **more):
+    usage = {"prompt_tokens": 7, "completion_tokens": 3}
+    return {"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage} | more
+
+
+class Teacher(ThreadingHTTPServer):
+    """Plays one step of the script per request of a prompt, the last one again and again; counts calls per prompt.
+
+    A step is (status, headers, body); a body that is no bytes is sent as JSON; a callable is given the handler.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, *script):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script = script
+        self.calls = Counter()
+        self.bodies = []
+        self.lock = threading.Lock()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1/"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        """Connections that the client cut are part of the play."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        prompt = body["messages"][-1]["content"]
+        with self.server.lock:
+            self.server.bodies.append((self.path, dict(self.headers), body))
+            self.server.calls[prompt] += 1
+            step = self.server.script[min(self.server.calls[prompt], len(self.server.script)) - 1]
+        if callable(step):
+            step(self)
+            return
+        status, headers, content = step
+        content = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in ({"content-length": str(len(content))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format, *args):
+        """Silence."""
+
+
+OK = (200, {}, said())
+
+
+@pytest.fixture
+def play():
+    teachers = []
+
+    def start(*script):
+        teachers.append(Teacher(*script))
+        return teachers[-1]
+
+    yield start
+    for teacher in teachers:
+        teacher.shutdown()
+        teacher.server_close()
+
+
+def ask(teacher, prompts=("Hi",), sampling=None, **settings):
+    slept = []
+    endpoint = Server(teacher.url, "m", api_key=KEY, sleep=slept.append, **settings)
+    answers = dict(endpoint.generate([(Message("user", p),) for p in prompts], sampling or Sampling()))
+    return [answers[i] for i in range(len(prompts))], slept
+
+
+def test_a_plain_answer_and_its_request(play):
+    teacher = play(OK)
+    [answer], _ = ask(teacher, sampling=Sampling(max_new_tokens=9, temperature=0.5, top_p=0.9, seed=3))
+    assert (answer.text, answer.finish, answer.prompt_tokens, answer.tokens) == ("Fine.", "stop", 7, 3)
+    path, headers, body = teacher.bodies[0]
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 3,
+    }
+
+
+def test_it_is_an_endpoint_with_an_identity_without_secrets():
+    endpoint = Server("https://user:word@host:8000/v1/?key=abc", "m", api_key=KEY)
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.identity == "m at https://host:8000/v1"
+    with pytest.raises(ConfigError, match="must look like"):
+        Server("host:8000", "m")
+
+
+def test_samples_of_one_prompt_have_different_seeds(play):
+    teacher = play(OK)
+    ask(teacher, ["Hi"] * 5)
+    assert len({body["seed"] for _, _, body in teacher.bodies}) == 5
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+def test_transient_errors_are_tried_again(play, status):
+    teacher = play(*[(status, {}, {"error": "later"})] * 3, OK)
+    [answer], slept = ask(teacher)
+    assert answer.text == "Fine."
+    assert teacher.calls["Hi"] == 4
+    assert [0.5 <= s <= 1 for s in slept[:1]] == [True]
+    assert len(slept) == 3
+
+
+def test_tries_are_counted_exactly(play):
+    teacher = play((500, {}, {"error": f"bad {KEY}"}))
+    [answer], slept = ask(teacher, tries=3)
+    assert (teacher.calls["Hi"], len(slept)) == (3, 2)
+    assert answer.finish == "error"
+    assert "500" in answer.error
+    assert "try 3" in answer.error
+    assert KEY not in answer.error
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"retry-after": "2"}, 2.0), ({"retry-after-ms": "1500"}, 1.5), ({"retry-after": "-1"}, None)],
+)
+def test_waits_as_told(play, headers, seconds):
+    _, [slept] = ask(play((429, headers, {}), OK))
+    assert slept == seconds if seconds is not None else 0.5 <= slept <= 1
+
+
+def test_too_much_patience_asked_stops_resumable(play):
+    teacher = play((429, {"retry-after": "10000"}, {}))
+    with pytest.raises(Resumable, match="asks to wait 10000 s") as caught:
+        ask(teacher)
+    assert caught.value.exit_code == 3
+    assert teacher.calls["Hi"] == 1
+
+
+@pytest.mark.parametrize(
+    "step",
+    [(401, {}, {"error": f"bad key {KEY}"}), (403, {}, {}), (429, {}, {"error": {"code": "insufficient_quota"}})],
+)
+def test_refused_key_or_quota_stops_at_once(play, step):
+    teacher = play(step)
+    with pytest.raises(ConfigError) as caught:
+        ask(teacher, [f"Question {n}" for n in range(20)], concurrency=2)
+    assert caught.value.exit_code == 2
+    assert KEY not in str(caught.value)
+    assert sum(teacher.calls.values()) <= 4
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422, 302])
+def test_refused_rows_are_marked_and_not_tried_again(play, status):
+    teacher = play((status, {}, {"error": "no such"}))
+    [answer], slept = ask(teacher)
+    assert (answer.finish, answer.text, slept) == ("error", "", [])
+    assert str(status) in answer.error
+    assert "no such" in answer.error
+    assert teacher.calls["Hi"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"<html>Bad gateway</html>", "no chat completion"),
+        (b"", "no chat completion"),
+        (b"\xff\xfe\x00", "no chat completion"),
+        (b"[" * 100_000, "no chat completion"),
+        (b"[]", "no chat completion"),
+        (b"null", "no chat completion"),
+        ({"choices": []}, "no chat completion"),
+        ({"choices": [3]}, "no chat completion"),
+        ({"choices": [{"message": None}]}, "no chat completion"),
+        (said(None), "no text"),
+        (said(["a"]), "no text"),
+        (said("half", "content_filter"), "finish_reason is 'content_filter'"),
+        (said("half", "tool_calls"), "finish_reason is 'tool_calls'"),
+        (said("half", None), "finish_reason is None"),
+        (said("half", []), "finish_reason is"),
+    ],
+)
+def test_bad_bodies_are_kept_as_errors(play, body, why):
+    teacher = play((200, {}, body))
+    [answer], _ = ask(teacher)
+    assert answer.finish == "error"
+    assert why in answer.error
+    assert len(answer.text) <= 2000
+    assert teacher.calls["Hi"] == 1
+
+
+@pytest.mark.parametrize("usage", [None, [], {}, {"completion_tokens": "3"}])
+def test_missing_usage(play, usage):
+    [answer], _ = ask(play((200, {}, said(usage=usage))))
+    assert (answer.text, answer.tokens, answer.prompt_tokens) == ("Fine.", 0, 0)
+
+
+def test_length_is_told(play):
+    assert ask(play((200, {}, said("half a", "length"))))[0][0].finish == "length"
+
+
+def test_a_body_without_end_is_cut(play, monkeypatch):
+    monkeypatch.setattr(server_module, "MAX_BODY", 100_000)
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("connection", "close")
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b"x" * 100_000)
+
+    [answer], _ = ask(play(endless))
+    assert "more than 100000 bytes" in answer.error
+    assert len(answer.text) == 2000
+
+
+def cut(handler):
+    handler.send_response(200)
+    handler.send_header("content-length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"choices": [')
+    handler.close_connection = True
+
+
+def reset(handler):
+    linger = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def hang(handler):
+    time.sleep(0.5)
+    handler.close_connection = True
+
+
+def drip(handler):
+    handler.send_response(200)
+    handler.send_header("content-length", "1000")
+    handler.end_headers()
+    for _ in range(20):
+        handler.wfile.write(b" ")
+        time.sleep(0.05)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("fault", [cut, reset, hang, drip])
+def test_transport_faults_are_tried_again(play, fault):
+    teacher = play(fault, OK)
+    [answer], slept = ask(teacher, timeout=0.2)
+    assert (answer.text, teacher.calls["Hi"], len(slept)) == ("Fine.", 2, 1)
+    [answer], _ = ask(play(fault), timeout=0.2, tries=2)
+    assert answer.finish == "error"
+    assert "answered nothing" in answer.error
+
+
+def test_nobody_there_stops_resumable():
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    slept = []
+    endpoint = Server(f"http://127.0.0.1:{port}/v1", "m", tries=3, concurrency=1, sleep=slept.append)
+    with pytest.raises(Resumable, match="cannot be reached"):
+        list(endpoint.generate([(Message("user", "Hi"),)] * 5, Sampling()))
+    assert len(slept) == 2
+
+
+def test_answers_under_way_are_kept_when_another_row_stops_the_run(play, tmp_path):
+    def slow(handler):
+        time.sleep(0.2)
+        content = json.dumps(said()).encode()
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    def choose(handler):
+        bad = handler.server.bodies[-1][2]["messages"][-1]["content"] == "bad"
+        if bad:
+            handler.send_response(401)
+            handler.send_header("content-length", "0")
+            handler.end_headers()
+        else:
+            slow(handler)
+
+    teacher = play(choose)
+    records = [Record((Message("user", text),)) for text in ("good row", "bad")]
+    with pytest.raises(ConfigError):
+        collect(records, Server(teacher.url, "m"), Step(temperature=0), tmp_path / "journal.jsonl", seed=1)
+    teacher.script = (OK,)
+    answered, funnel = collect(
+        records, Server(teacher.url, "m"), Step(temperature=0), tmp_path / "journal.jsonl", seed=1
+    )
+    assert (funnel.cached, funnel.asked) == (1, 1)
+    assert all(r.answers("teacher") for r in answered)
+    assert teacher.calls == {"good row": 1, "bad": 2}
+
+
+def test_two_servers_with_one_model_name_are_two(play, tmp_path):
+    first, second = play(OK), play(OK)
+    records = [Record((Message("user", "Hi"),))]
+    for teacher in (first, second, first, second):
+        collect(records, Server(teacher.url, "m"), Step(), tmp_path / "journal.jsonl", seed=1)
+    assert (first.calls["Hi"], second.calls["Hi"]) == (1, 1)
+
+
+def test_the_key_is_in_no_file(play, tmp_path):
+    teacher = play((400, {}, {"error": f"you sent {KEY}"}))
+    records = [Record((Message("user", "Hi"),))]
+    _, funnel = collect(records, Server(teacher.url, "m", api_key=KEY), Step(), tmp_path / "j.jsonl", seed=1)
+    assert KEY not in (tmp_path / "j.jsonl").read_text() + "".join(funnel.notes)
