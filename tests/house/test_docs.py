@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import recipes
+from stillhouse.objectives import OBJECTIVES
 from tests.house.source import ROOT, project_files
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,3 +79,8 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
 def test_readme_names_the_test_command_that_ci_runs() -> None:
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")
+
+
+def test_readme_names_every_objective() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in OBJECTIVES if f"`{name}`" not in readme] == []

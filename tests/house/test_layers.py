@@ -10,14 +10,18 @@ import pytest
 from tests.house.source import SOURCES, Source
 
 LAYERS = [
-    {"errors"},
+    {"errors", "progress"},
     {"recipe"},
-    {"records", "objectives", "run"},
+    {"records", "objectives"},
     {"recipes"},
+    {"run"},
     {"models", "tiny"},
     {"endpoints"},
     {"elicit", "train", "evaluate"},
     {"report"},
+    {"party"},
+    {"probe"},
+    {"judge"},
     {"stages"},
     {"compare", "chat", "doctor"},
     {"door"},
