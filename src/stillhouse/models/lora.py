@@ -2,8 +2,6 @@
 
 import copy
 
-from transformers import PreTrainedModel
-
 from stillhouse import recipe
 from stillhouse.errors import ModelError
 from stillhouse.models.load import LanguageModel
@@ -12,36 +10,47 @@ INSTALL = "pip install stillhouse[peft]"
 
 
 def with_lora(lm: LanguageModel, lora: recipe.Lora) -> LanguageModel:
-    """Freeze the model and put trainable adapters on `lora.target`; `merged` undoes it for saving.
+    """Freeze the model and put trainable float32 adapters on `lora.target`; `merged` undoes it for saving.
 
-    The given model is changed in place (peft wraps its layers).
+    The given model is changed in place: its layers are wrapped, its class stays.
 
     Raises:
         ModelError: peft is not installed, or the target names no layer of the model.
     """
     try:
-        from peft import LoraConfig, TaskType, get_peft_model
+        from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise ModelError(f"student.lora needs the package peft; install it with `{INSTALL}`.") from error
-    config = LoraConfig(
-        task_type=TaskType.CAUSAL_LM,
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.target if isinstance(lora.target, str) else list(lora.target),
-    )
+    target = lora.target if isinstance(lora.target, str) else list(lora.target)
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=target)
     try:
-        adapted = get_peft_model(lm.model, config)
+        inject_adapter_in_model(config, lm.model)
     except ValueError as error:
-        raise ModelError(f"student.lora.target = {lora.target!r} does not fit '{lm.name}': {error}.") from error
-    return LanguageModel(adapted, lm.tokenizer, lm.name)
+        raise ModelError(
+            f"student.lora.target = {lora.target!r} names no layer of '{lm.name}'; "
+            "use 'all-linear', or names such as 'q_proj'."
+        ) from error
+    for weight in lm.model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+    return lm
 
 
 def merged(lm: LanguageModel) -> LanguageModel:
-    """A plain model with the adapters added into its weights; a model without adapters as it is.
+    """A plain copy with the adapters added into its weights; a model without adapters as it is.
 
     The adapted model is left as it was, so that training can go on.
     """
-    if isinstance(lm.model, PreTrainedModel):
+    try:
+        from peft.tuners.tuners_utils import BaseTunerLayer
+    except ImportError:
         return lm
-    return LanguageModel(copy.deepcopy(lm.model).merge_and_unload(), lm.tokenizer, lm.name)
+    wrapped = [name for name, module in lm.model.named_modules() if isinstance(module, BaseTunerLayer)]
+    if not wrapped:
+        return lm
+    model = copy.deepcopy(lm.model)
+    for name in wrapped:
+        layer = model.get_submodule(name)
+        layer.merge()
+        model.set_submodule(name, layer.get_base_layer())
+    return LanguageModel(model.requires_grad_(True), lm.tokenizer, lm.name)

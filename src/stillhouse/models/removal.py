@@ -1,0 +1,109 @@
+"""Greedy depth pruning: what the removal of a layer costs in KL to the whole model, and which to remove."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stillhouse.models.collate import Batch, collate
+from stillhouse.models.depth import arranged, decoder_layers
+from stillhouse.models.forward import PACKED, attention, head_of, hidden_rows, packable
+from stillhouse.models.importance import Output, recorded
+from stillhouse.models.load import LanguageModel
+from stillhouse.models.tokenise import Encoded
+from stillhouse.objectives.head import HeadLogits, block_rows, slice_rows_for, spans
+
+
+class Removal:
+    """The KL from the teacher to what is left of it, on the answers of a few rows.
+
+    What the layers kept so far return is remembered, so that a candidate costs only the layers above it.
+    """
+
+    def __init__(self, lm: LanguageModel, rows: Sequence[Encoded]) -> None:
+        self.model = lm.model
+        self.layers = decoder_layers(lm.model)[2]
+        self.packed = packable(lm.model)
+        self.batch: Batch = collate(rows, packed=self.packed, pad_id=lm.pad_id).to(lm.model.device)
+        self.kept = list(range(len(self.layers)))
+        self.outputs: dict[nn.Module, Output] = {}
+        logits = torch.cat(list(self.logits(self.remember())))
+        self.probabilities = logits.softmax(-1)
+        self.entropy = (logits.logsumexp(-1) - torch.linalg.vecdot(self.probabilities, logits)).double().mean().item()
+
+    def remember(self) -> Float[Tensor, "N H"]:
+        """Run the layers kept so far and note what each returns."""
+        with recorded([self.layers[i] for i in self.kept]) as seen:
+            hidden = self.run(self.kept)
+        self.outputs = {layer: output for layer, (_, output) in seen.items()}
+        return hidden
+
+    def run(self, layers: Sequence[int]) -> Float[Tensor, "N H"]:
+        implementation = PACKED if self.packed else self.model.config._attn_implementation
+        with attention(self.model, implementation), arranged(self.model, layers):
+            return hidden_rows(self.model, self.batch)
+
+    def logits(self, hidden: Float[Tensor, "N H"]) -> Iterator[Float[Tensor, "R V"]]:
+        """float32 logits, some positions at a time."""
+        head = head_of(self.model)
+        vocabulary = len(head.weight)
+        source = HeadLogits(hidden, head, vocabulary, slice_rows_for(vocabulary, hidden.dtype), hidden.dtype)
+        for span in spans(len(hidden), len(source.buffer)):
+            source.open(span)
+            for block in spans(span.stop - span.start, block_rows(vocabulary, hidden.device, len(source.buffer))):
+                yield source.block(block)
+
+    def cost(self, layer: int) -> float:
+        """KL(p || q) in nats per answer token when `layer` goes too."""
+        at = self.kept.index(layer)
+        below, above = self.kept[:at][-1:], self.kept[at + 1 :]
+        with repeating([self.layers[i] for i in below], self.outputs):
+            hidden = self.run(below + above)
+        cross, row = 0.0, 0
+        for logits in self.logits(hidden):
+            p = self.probabilities[row : row + len(logits)]
+            cross += (logits.logsumexp(-1) - torch.linalg.vecdot(p, logits)).double().sum().item()
+            row += len(logits)
+        return cross / row - self.entropy
+
+    def remove(self, layer: int) -> None:
+        self.kept.remove(layer)
+        self.remember()
+
+
+@torch.no_grad()
+def greedy_by_kl(lm: LanguageModel, rows: Sequence[Encoded], keep: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Remove one layer at a time: the one without which the rest stays closest to the teacher on the answers.
+
+    A layer hardly ever costs less once others are gone, so its last known cost is taken as a lower bound, and only layers
+    whose bound is the lowest are tried again.
+
+    Returns:
+        The layers kept; and for each layer KL(p || q) in nats per answer token when it went, or if it went next.
+    """
+    removal = Removal(lm, rows)
+    costs = {layer: removal.cost(layer) for layer in removal.kept}
+    certain = set(costs)
+    while len(removal.kept) > keep:
+        layer = min(removal.kept, key=costs.__getitem__)
+        if layer in certain:
+            removal.remove(layer)
+            certain = set()
+        else:
+            costs[layer] = removal.cost(layer)
+            certain.add(layer)
+    return tuple(removal.kept), tuple(costs[i] for i in sorted(costs))
+
+
+@contextmanager
+def repeating(layers: Sequence[nn.Module], outputs: dict[nn.Module, Output]) -> Iterator[None]:
+    """For a while these layers compute nothing and return what they returned before."""
+    for layer in layers:
+        layer.forward = lambda *_, _output=outputs[layer], **__: _output
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
