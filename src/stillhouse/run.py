@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from stillhouse.errors import RunError, StorageError
 from stillhouse.recipe import Recipe
 from stillhouse.recipes import dump, load
-from stillhouse.recipes.differences import Difference, differences
+from stillhouse.recipes.differences import EVALUATION, STEPS, Difference, differences
 from stillhouse.records.store import write_atomic
 from stillhouse.records.types import content_key
 
-RECIPE, MANIFEST, LOCK = "recipe.toml", "run.json", ".lock"
+RECIPE, MANIFEST, LOCK, MODEL = "recipe.toml", "run.json", ".lock", "model"
+SCORES, TEACHER_SCORES = "scores.json", "teacher_scores.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -101,16 +102,16 @@ class Run:
 
     @property
     def model_dir(self) -> Path:
-        return self.folder / "model"
+        return self.folder / MODEL
 
     @property
     def scores_file(self) -> Path:
-        return self.folder / "scores.json"
+        return self.folder / SCORES
 
     @property
     def teacher_scores_file(self) -> Path:
         """Scores of the teacher found by another run with the same teacher and tasks, if they are there."""
-        return self.folder / "teacher_scores.json"
+        return self.folder / TEACHER_SCORES
 
     @property
     def report_file(self) -> Path:
@@ -196,12 +197,18 @@ def _take_up(recipe: Recipe, folder: Path) -> None:
     before = _recipe_of(folder)
     manifest = _read_manifest(folder)
     changed = differences(before, recipe) if before else []
-    refused = [change for change in changed if not change.allowed]
+    trained = (folder / MODEL).exists()
+    refused = [change for change in changed if not change.allowed or (trained and change.matches(STEPS))]
     if refused:
+        edited = load(folder / RECIPE) == recipe
+        remedy = f"undo the edit of its {RECIPE}" if edited else f"go on with it: stillhouse run {folder / RECIPE}"
         raise RunError(
-            f"{folder} holds a run of another recipe, which differs in {_list(refused)}; use --folder another, "
-            f"or go on with it: stillhouse run {folder / RECIPE}"
+            f"{folder} holds a {'trained ' * trained}run of another recipe, which differs in {_list(refused)}; "
+            f"use --folder another, or {remedy}"
         )
+    if any(change.matches(EVALUATION) for change in changed):
+        for stale in (SCORES, TEACHER_SCORES):
+            (folder / stale).unlink(missing_ok=True)
     if before and manifest.get("recipe") and not changed:
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")

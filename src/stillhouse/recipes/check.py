@@ -178,9 +178,13 @@ def _spell(place: Place, raw: dict[str, Any]) -> str:
 
 
 def _at(node: Any, place: Place, default: Any) -> Any:
+    """What lies at a place of any nest of tables and lists."""
     for part in place:
-        known = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
-        if not known:
-            return default
-        node = node[part]
+        match node, part:
+            case dict(), _ if part in node:
+                node = node[part]
+            case list(), int() if part < len(node):
+                node = node[part]
+            case _:
+                return default
     return node

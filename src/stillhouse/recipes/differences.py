@@ -6,23 +6,25 @@ from typing import Any
 
 from stillhouse.recipe import Recipe
 
+STEPS, EVALUATION = "stage.*.train.steps", "stage.*.eval*"
+
 CHANGEABLE = (
     "name",
     "about",
     "paper",
     "differs",
     "stage.*.step.*.batch_size",
-    "stage.*.train.steps",
+    STEPS,
     "stage.*.train.micro_tokens",
     "stage.*.train.cache_teacher",
     "stage.*.train.checkpoint_every",
     "stage.*.train.keep_checkpoints",
     "stage.*.train.probe_every",
     "stage.*.train.probe_prompts",
-    "stage.*.eval*",
+    EVALUATION,
 )
-"""What may change between the start of a run and its resumption: how long, how it is watched and measured, and how the work
-is cut up. Anything else would make the finished part of the run a lie."""
+"""What may change between the start of a run and its resumption: how long it trains (until it is trained), how it is
+watched and measured, and how the work is cut up. Anything else would make the finished part of the run a lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,10 @@ class Difference:
 
     @property
     def allowed(self) -> bool:
-        return any(fnmatchcase(self.key, pattern) for pattern in CHANGEABLE)
+        return any(map(self.matches, CHANGEABLE))
+
+    def matches(self, pattern: str) -> bool:
+        return fnmatchcase(self.key, pattern)
 
     def __str__(self) -> str:
         return f"{self.key} ({_show(self.old)} there, {_show(self.new)} here)"

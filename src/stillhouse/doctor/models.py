@@ -1,0 +1,133 @@
+"""Teacher and student as their configurations describe them: real architectures, but without weights."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
+
+from stillhouse.doctor.findings import Finding, size
+from stillhouse.errors import ModelError
+from stillhouse.models.load import LanguageModel, fast_dtype, locate, quiet, told_plainly, with_chat_template
+from stillhouse.models.scratch import random_student
+from stillhouse.models.vocabulary import compatible, diagnose
+from stillhouse.recipe import Recipe, Student
+
+
+def outline(name: str) -> LanguageModel:
+    """A model with its true shapes and tokenizer on the meta device: no weight is read.
+
+    Raises:
+        ModelError: the model is missing, or no causal language model.
+    """
+    source, file = locate(name)
+    options = {"gguf_file": file} if file else {"trust_remote_code": False}
+    with quiet(), told_plainly(name):
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        config = AutoConfig.from_pretrained(source, **options)
+        with _weightless():
+            model = AutoModelForCausalLM.from_config(config)
+    with_chat_template(tokenizer)
+    return LanguageModel(model, tokenizer, name)
+
+
+def student_outline(student: Student, teacher: LanguageModel, seed: int) -> LanguageModel:
+    """The student that the recipe describes, without weights.
+
+    Raises:
+        ModelError: it cannot be made.
+    """
+    if student.model is not None:
+        return outline(student.model)
+    if student.config is not None:
+        with _weightless():
+            return random_student(student.config, teacher.tokenizer, seed=seed)
+    depth = teacher.model.config.get_text_config().num_hidden_layers
+    listed = student.select if isinstance(student.select, tuple) else ()
+    kept = student.keep_layers or len(listed)
+    if kept > depth or any(not -depth <= layer < depth for layer in listed):
+        raise ModelError(
+            f"the teacher has {depth} layers, so the student cannot keep {list(listed) or kept}; ask for fewer."
+        )
+    config = shortened(teacher.model.config, kept)
+    with _weightless():
+        model = AutoModelForCausalLM.from_config(config)
+    return LanguageModel(model, teacher.tokenizer, f"{kept} of the {depth} layers of {teacher.name}")
+
+
+def shortened(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
+    """The same configuration with fewer layers."""
+    config = copy.deepcopy(config)
+    text = config.get_text_config()
+    text.num_hidden_layers = layers
+    kinds = getattr(text, "layer_types", None)
+    if kinds:
+        text.layer_types = kinds[:layers]
+    return config
+
+
+def look_at_models(recipe: Recipe) -> tuple[LanguageModel | None, LanguageModel | None, list[Finding]]:
+    """Teacher, student and what there is to say about them; None where one cannot be had."""
+    found: list[Finding] = []
+    teacher = student = None
+    try:
+        teacher = outline(recipe.teacher.model)
+        found.append(Finding("teacher", _description(teacher)))
+        student = student_outline(recipe.student, teacher, recipe.seed)
+        found.append(Finding("student", _description(student)))
+    except ModelError as error:
+        found.append(Finding("student" if teacher else "teacher", str(error), "error"))
+        return teacher, None, found
+    if student.parameters >= teacher.parameters:
+        found.append(Finding("student", "it is no smaller than its teacher", "warning"))
+    if teacher.window and teacher.window < recipe.data.max_tokens:
+        text = f"its window of {teacher.window} tokens is shorter than data.max_tokens = {recipe.data.max_tokens}"
+        found.append(Finding("teacher", text, "error"))
+    return teacher, student, found + look_at_vocabulary(teacher, student)
+
+
+def look_at_vocabulary(teacher: LanguageModel, student: LanguageModel) -> list[Finding]:
+    """Whether the two speak of the same tokens."""
+    try:
+        compared = compatible(teacher, student)
+    except ModelError as error:
+        return [Finding("tokenizer", str(error), "error")]
+    seen = diagnose(teacher, student)
+    rows = f"heads of {seen.teacher_rows} and {seen.student_rows} rows, the first {compared} are compared"
+    found = [Finding("tokenizer", f"the same {seen.teacher_tokens} tokens on both sides; {rows}")]
+    for role, one, other in seen.special_tokens:
+        found.append(
+            Finding("tokenizer", f"the {role} token is {one} for the teacher, {other} for the student", "warning")
+        )
+    if not seen.same_chat_template:
+        found.append(Finding("tokenizer", "the chat templates differ; the teacher's is used for both", "warning"))
+    if teacher.plain_chat:
+        found.append(
+            Finding("tokenizer", "the teacher has no chat template; turns are put on lines of their own", "warning")
+        )
+    return found
+
+
+def teacher_bytes(recipe: Recipe, teacher: LanguageModel) -> int:
+    """Memory of the teacher's weights in the dtype that it is loaded in."""
+    dtype = fast_dtype(device()) if recipe.teacher.dtype == "auto" else getattr(torch, recipe.teacher.dtype)
+    return teacher.parameters * dtype.itemsize
+
+
+def device() -> torch.device:
+    """Where models will be loaded."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def _description(lm: LanguageModel) -> str:
+    config = lm.model.config.get_text_config()
+    window = f", window of {lm.window} tokens" if lm.window else ""
+    shape = f"{config.num_hidden_layers} layers of width {config.hidden_size}{window}"
+    return f"{lm.name}: {lm.model.config.model_type}, {size(lm.parameters, '')}parameters, {shape}"
+
+
+@contextmanager
+def _weightless() -> Iterator[None]:
+    with torch.device("meta"):
+        yield
