@@ -1,13 +1,11 @@
 """A server that fails in every way, on the loopback: what is retried, what stops, what is kept, and what is paid."""
 
-import json
+import signal
 import socket
 import struct
 import threading
 import time
-from collections import Counter
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -18,62 +16,9 @@ from stillhouse.endpoints.server import Server
 from stillhouse.errors import ConfigError, Resumable
 from stillhouse.recipe import Step
 from stillhouse.records.types import Message, Record
+from tests.endpoints.teacher import OK, Teacher, said, send
 
 KEY = "CANARY-4f1d0c"
-
-
-def said(text="Fine.", finish="stop", **more):
-    usage = {"prompt_tokens": 7, "completion_tokens": 3}
-    return {"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage} | more
-
-
-class Teacher(ThreadingHTTPServer):
-    """Plays one step of the script per request of a prompt, the last one again and again; counts calls per prompt.
-
-    A step is (status, headers, body); a body that is no bytes is sent as JSON; a callable is given the handler.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, *script):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script = script
-        self.calls = Counter()
-        self.bodies = []
-        self.lock = threading.Lock()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1/"
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def handle_error(self, request, client_address):
-        """Connections that the client cut are part of the play."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        prompt = body["messages"][-1]["content"]
-        with self.server.lock:
-            self.server.bodies.append((self.path, dict(self.headers), body))
-            self.server.calls[prompt] += 1
-            step = self.server.script[min(self.server.calls[prompt], len(self.server.script)) - 1]
-        if callable(step):
-            step(self)
-            return
-        status, headers, content = step
-        content = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        for name, value in ({"content-length": str(len(content))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format, *args):
-        """Silence."""
-
-
-OK = (200, {}, said())
 
 
 @pytest.fixture
@@ -217,6 +162,12 @@ def test_bad_bodies_are_kept_as_errors(play, body, why):
     assert teacher.calls["Hi"] == 1
 
 
+def test_any_text_can_be_asked(play):
+    teacher = play(OK)
+    ask(teacher, ["NUL \x00, half \ud800, \u2028"])
+    assert list(teacher.calls) == ["NUL \x00, half \ud800, \u2028"]
+
+
 @pytest.mark.parametrize("usage", [None, [], {}, {"completion_tokens": "3"}])
 def test_missing_usage(play, usage):
     [answer], _ = ask(play((200, {}, said(usage=usage))))
@@ -258,7 +209,7 @@ def reset(handler):
 
 
 def hang(handler):
-    time.sleep(0.5)
+    time.sleep(1.0)
     handler.close_connection = True
 
 
@@ -266,7 +217,7 @@ def drip(handler):
     handler.send_response(200)
     handler.send_header("content-length", "1000")
     handler.end_headers()
-    for _ in range(20):
+    for _ in range(30):
         handler.wfile.write(b" ")
         time.sleep(0.05)
     handler.close_connection = True
@@ -275,9 +226,9 @@ def drip(handler):
 @pytest.mark.parametrize("fault", [cut, reset, hang, drip])
 def test_transport_faults_are_tried_again(play, fault):
     teacher = play(fault, OK)
-    [answer], slept = ask(teacher, timeout=0.2)
+    [answer], slept = ask(teacher, timeout=0.5)
     assert (answer.text, teacher.calls["Hi"], len(slept)) == ("Fine.", 2, 1)
-    [answer], _ = ask(play(fault), timeout=0.2, tries=2)
+    [answer], _ = ask(play(fault), timeout=0.5, tries=2)
     assert answer.finish == "error"
     assert "answered nothing" in answer.error
 
@@ -292,21 +243,35 @@ def test_nobody_there_stops_resumable():
     assert len(slept) == 2
 
 
-def test_answers_under_way_are_kept_when_another_row_stops_the_run(play, tmp_path):
-    def slow(handler):
-        time.sleep(0.2)
-        content = json.dumps(said()).encode()
-        handler.send_response(200)
-        handler.send_header("content-length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
+def slow(handler):
+    time.sleep(0.3)
+    send(handler, *OK)
 
+
+def test_ctrl_c_waits_for_the_answers_under_way_and_asks_no_more(play, tmp_path):
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupting(handler):
+        if sum(handler.server.calls.values()) == 2:
+            signal.pthread_kill(main, signal.SIGINT)
+        slow(handler)
+
+    teacher = play(interrupting)
+    records = [Record((Message("user", f"Question {n}?"),)) for n in range(9)]
+    endpoint = Server(teacher.url, "m", concurrency=2)
+    with pytest.raises(KeyboardInterrupt):
+        collect(records, endpoint, Step(temperature=0), tmp_path / "journal.jsonl", seed=1)
+    assert sum(teacher.calls.values()) == 2
+    teacher.script = (OK,)
+    _, funnel = collect(records, endpoint, Step(temperature=0), tmp_path / "journal.jsonl", seed=1)
+    assert (funnel.cached, funnel.asked, sum(teacher.calls.values())) == (2, 7, 9)
+
+
+def test_answers_under_way_are_kept_when_another_row_stops_the_run(play, tmp_path):
     def choose(handler):
-        bad = handler.server.bodies[-1][2]["messages"][-1]["content"] == "bad"
-        if bad:
-            handler.send_response(401)
-            handler.send_header("content-length", "0")
-            handler.end_headers()
+        if handler.server.bodies[-1][2]["messages"][-1]["content"] == "bad":
+            send(handler, 401, {}, {})
         else:
             slow(handler)
 

@@ -68,6 +68,7 @@ class Server:
         self._concurrency = concurrency
         self._halt = threading.Event()
         self._sleep = sleep or self._halt.wait
+        self._client = httpx.Client(timeout=timeout, limits=httpx.Limits(max_connections=concurrency))
 
     @property
     def identity(self) -> str:
@@ -80,10 +81,10 @@ class Server:
         """When something ends the run, Ctrl+C included, the answers under way are still yielded: they are paid for."""
         self._halt.clear()
         failure: BaseException | None = None
-        with httpx.Client(timeout=self._timeout) as client, ThreadPoolExecutor(self._concurrency) as pool:
-            running = {pool.submit(self._ask, client, self._body(p, sampling, i)): i for i, p in enumerate(prompts)}
-            waiting = set(running)
+        with ThreadPoolExecutor(self._concurrency) as pool:
             try:
+                running = {pool.submit(self._ask, self._body(p, sampling, i)): i for i, p in enumerate(prompts)}
+                waiting = set(running)
                 while waiting:
                     try:
                         done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -114,12 +115,12 @@ class Server:
             body |= {"top_p": sampling.top_p, "seed": (sampling.seed + index) % 2**31}
         return body | ({"top_k": sampling.top_k} if sampling.top_k else {})
 
-    def _ask(self, client: httpx.Client, body: dict[str, Any]) -> Answer | None:
+    def _ask(self, body: dict[str, Any]) -> Answer | None:
         """The answer to one request; None when the run was stopped meanwhile, so that it is still owed."""
         tried = 0
         while not self._halt.is_set():
             tried += 1
-            reply = self._post(client, body, last=tried >= self._tries)
+            reply = self._post(body, last=tried >= self._tries)
             if reply.status == 200:
                 return read_reply(reply.body)
             self._stop_if_refused(reply)
@@ -133,13 +134,13 @@ class Server:
             self._sleep(backoff(tried) if told is None else told)
         return None
 
-    def _post(self, client: httpx.Client, body: dict[str, Any], *, last: bool) -> Reply:
+    def _post(self, body: dict[str, Any], *, last: bool) -> Reply:
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         begun, data = time.monotonic(), b""
         try:
-            with client.stream("POST", self._url, content=json.dumps(body), headers=headers) as response:
+            with self._client.stream("POST", self._url, content=json.dumps(body), headers=headers) as response:
                 for chunk in response.iter_bytes():
                     data += chunk
                     if len(data) > MAX_BODY:
