@@ -61,7 +61,11 @@ def write_run(folder: Path, *, seed: int = 1, steps: int = 50, quality: float = 
         "stillhouse": "0.1.0",
         "recipe_key": "9f2c1d7be0a4c35512ab",
         "created": "2026-03-14T09:26:53+00:00",
-        "stages": {"prepare": {"seconds": 4.2}, "elicit": {"seconds": 71.0}, "dpkd": {"train": 201.4, "evaluate": 48.9}},
+        "stages": {
+            "prepare": {"seconds": 4.2},
+            "elicit": {"seconds": 71.0},
+            "dpkd": {"train": 201.4, "evaluate": 48.9},
+        },
     }
     (folder / "run.json").write_text(json.dumps(manifest))
     layers = [*range(12), 14, 16, 18, 20, 22, 24, 28, 29]
@@ -109,7 +113,9 @@ def write_compare(folder: Path, methods: dict[str, float] | None = None, seeds: 
     return folder
 
 
-def write_log(folder: Path, stage: str, steps: int, rng: random.Random, kl: tuple[float, float], terms: tuple[str, ...]) -> None:
+def write_log(
+    folder: Path, stage: str, steps: int, rng: random.Random, kl: tuple[float, float], terms: tuple[str, ...]
+) -> None:
     path = folder / "train" / stage / "metrics.jsonl"
     path.parent.mkdir(parents=True)
     lines = []
@@ -145,7 +151,9 @@ def scores(rng: random.Random, quality: float = 1.0) -> dict:
         "models": {
             "teacher": _model(rng, "SmolLM2-135M-Instruct", 134_515_008, 41.3, None, 27.4, "teacher"),
             "untrained": _model(rng, "20 of 30 layers", 99_100_000, 58.0, 1.95, 9.8, "untrained"),
-            "student": _model(rng, "20 of 30 layers, dpkd", 99_100_000, 57.6, 0.88 / quality, 21.9 * quality, "student"),
+            "student": _model(
+                rng, "20 of 30 layers, dpkd", 99_100_000, 57.6, 0.88 / quality, 21.9 * quality, "student"
+            ),
         }
     }
 
@@ -154,8 +162,12 @@ def score(value: float, spread: float, n: int = 92) -> dict:
     return {"value": value, "low": value - spread, "high": value + spread * 1.1, "n": n}
 
 
-def _model(rng: random.Random, label: str, parameters: int, speed: float, kl: float | None, rouge: float, role: str) -> dict:
-    fidelity = {} if kl is None else {k: score(v, abs(v) * 0.06) for k, v in probe(kl + rng.gauss(0, 0.01), rng).items()}
+def _model(
+    rng: random.Random, label: str, parameters: int, speed: float, kl: float | None, rouge: float, role: str
+) -> dict:
+    fidelity = (
+        {} if kl is None else {k: score(v, abs(v) * 0.06) for k, v in probe(kl + rng.gauss(0, 0.01), rng).items()}
+    )
     bands = {
         band: {"rouge_l": score(rouge + shift, 2.8, n), "exact_match": score(max(0.0, rouge / 9 + shift / 2), 0.9, n)}
         for (band, n), shift in zip(BANDS.items(), (4.1, -0.7, -3.9), strict=True)
@@ -165,12 +177,21 @@ def _model(rng: random.Random, label: str, parameters: int, speed: float, kl: fl
          "rouge_l": rouge + 3 * i}
         for i, p in enumerate(PROMPTS)
     ]  # fmt: skip
-    task = {"rouge_l": score(rouge + rng.gauss(0, 0.3), 1.6), "exact_match": score(rouge / 9, 0.8), "bands": bands, "samples": samples}
+    task = {
+        "rouge_l": score(rouge + rng.gauss(0, 0.3), 1.6),
+        "exact_match": score(rouge / 9, 0.8),
+        "bands": bands,
+        "samples": samples,
+    }
     return {"label": label, "parameters": parameters, "megabytes": parameters * 2e-6, "tokens_per_second": speed + rng.gauss(0, 1),
             "fidelity": fidelity, "tasks": {"held_out": task}}  # fmt: skip
 
 
 def _record(i: int) -> str:
     responses = [{"source": "reference", "text": "yes"}, {"source": "teacher", "text": "no"}]
-    record = {"messages": [{"role": "user", "content": f"question {i}"}], "responses": responses, "split": "test" if i % 8 == 0 else "train"}
+    record = {
+        "messages": [{"role": "user", "content": f"question {i}"}],
+        "responses": responses,
+        "split": "test" if i % 8 == 0 else "train",
+    }
     return json.dumps(record) + "\n"

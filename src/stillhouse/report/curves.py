@@ -1,7 +1,7 @@
 """What was logged over training, as lines to draw: stages end to end, seeds as a mean with a band."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from stillhouse.report.read import RunFolder, StageLog
@@ -94,5 +94,5 @@ def smooth(values: Sequence[float], window: int) -> tuple[float, ...]:
     return tuple(means)
 
 
-def _extreme(values: Sequence[float], choose) -> float:
+def _extreme(values: Sequence[float], choose: Callable[[Sequence[float]], float]) -> float:
     return choose(values) if all(math.isfinite(v) for v in values) else math.nan

@@ -9,14 +9,18 @@ from stillhouse.evaluate.intervals import over_seeds
 from stillhouse.evaluate.scores import BandScores, ModelScores, Score
 from stillhouse.report import plots
 from stillhouse.report.curves import Boundary, Line, boundaries, keys, line, mean_line
-from stillhouse.report.plots import Bars, Pen, Spot
+from stillhouse.report.labels import Pen
+from stillhouse.report.plots import Bars, Spot
 from stillhouse.report.read import CompareFolder, RunFolder
 from stillhouse.report.style import METHODS, STUDENT, TEACHER, UNTRAINED, method_style
-from stillhouse.report.tables import ROLES
+from stillhouse.report.tables import ROLES, task_title
 
 ROLE_PENS = {"teacher": Pen(TEACHER), "untrained": Pen(UNTRAINED), "student": Pen(STUDENT)}
 SHORT = {"teacher": "teacher", "untrained": "untrained", "student": "trained"}
-BAND_MEASURES = (("rouge_l", "ROUGE-L"), ("exact_match", "exact match, %"))
+VALUE_PENS = tuple(Pen(c) for c in (STUDENT, METHODS[0], METHODS[2], METHODS[3], METHODS[6], METHODS[4]))
+"""For several values of one run; without the orange that is next to the student's own colour."""
+
+BAND_MEASURES = (("rouge_l", "ROUGE-L", "ROUGE-L"), ("exact_match", "Exact match", "exact match, %"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ PROBES = (
           "KL(teacher ‖ student) on held-out answers."),
     Panel("top1", "Top-1 agreement", "% of tokens", (("probe.top1", "agreement"),),
           "How often both find the same next token likeliest."),
-    Panel("first-token", "First-token divergence", "nats", (("probe.first_kl", "KLD"), ("probe.first_reverse_kl", "rKLD")),
+    Panel("first-token", "First-token divergence", "nats",
+          (("probe.first_kl", "KLD"), ("probe.first_reverse_kl", "rKLD")),
           "At the first token of the answer: KLD is KL(teacher ‖ student), rKLD the reverse."),
     Panel("reward", "Implicit reward", "nats", (("probe.reward_teacher", "of y_t"), ("probe.reward_student", "of y_s")),
           "β log q/p, summed over the teacher's answer y_t and the student's own y_s.", zero=True),
@@ -55,10 +60,10 @@ def run_figures(run: RunFolder) -> Iterator[Figure]:
     stages = boundaries(run.logs)
     terms = [(k, k.removeprefix("terms.")) for k in keys(run.logs) if k.startswith("terms.")]
     loss = Panel("loss", "Training loss", "loss", (("loss", "loss"), *(terms if len(terms) > 1 else ())),
-                 "The loss and its terms before weighting." if len(terms) > 1 else "")  # fmt: skip
+                 "The loss and each term's part of it." if len(terms) > 1 else "")  # fmt: skip
     for panel in (loss, *PROBES):
-        pens = (Pen(STUDENT), Pen(METHODS[0]), *(Pen(c) for c in METHODS[1:]))
-        lines = [(found, pens[i % len(pens)]) for i, (k, label) in enumerate(panel.values) if (found := line(run.logs, k, label))]
+        found = [line(run.logs, key, label if len(panel.values) > 1 else "") for key, label in panel.values]
+        lines = [(ln, VALUE_PENS[i % len(VALUE_PENS)]) for i, ln in enumerate(found) if ln]
         if lines:
             yield Figure(panel.title, plots.curves(panel.name, lines, panel.unit, stages, panel.zero), panel.caption)
     across, up = line(run.logs, "probe.first_reverse_kl", ""), line(run.logs, "probe.reward_teacher", "")
@@ -69,8 +74,8 @@ def run_figures(run: RunFolder) -> Iterator[Figure]:
 def compare_figures(compare: CompareFolder) -> Iterator[Figure]:
     """The same curves with the methods overlaid; one panel a value, so that a colour is always a method."""
     runs = {m: compare.of(m) for m in compare.methods}
-    loss = Panel("loss", "Training loss", "loss", (("loss", ""),), "Losses of different methods are not comparable in height.")
-    for panel in (loss, *PROBES):
+    caption = "Losses of different methods are not comparable in height."
+    for panel in (Panel("loss", "Training loss", "loss", (("loss", ""),), caption), *PROBES):
         for key, part in panel.values:
             lines = [(ln, pen) for m, pen in _pens(compare).items() if (ln := mean_line(runs[m], key, m))]
             if lines:
@@ -96,11 +101,13 @@ def band_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:
         for _, _, found in models:
             for model in found:
                 counts |= {b: s.rouge_l.n for b, s in _bands(model, task).items()}
-        for measure, unit in BAND_MEASURES:
-            shown = [Bars(label, _band_means([_bands(m, task) for m in found], measure), pen) for label, pen, found in models]
-            shown = [b for b in shown if b.bands]
+        for measure, title, unit in BAND_MEASURES:
+            means = (
+                (label, _band_means([_bands(m, task) for m in found], measure), pen) for label, pen, found in models
+            )
+            shown = [Bars(label, bands, pen) for label, bands, pen in means if bands]
             if shown:
-                yield Figure(f"{unit.partition(',')[0]} on {task}", plots.bars(f"{measure}-{task}", shown, counts, unit))
+                yield Figure(f"{title} on {task_title(task)}", plots.bars(f"{measure}-{task}", shown, counts, unit))
 
 
 def tradeoff_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:
@@ -108,19 +115,22 @@ def tradeoff_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:
     models = [(label, pen, found) for label, pen, found in _models(folder) if found]
     timed = all(m.tokens_per_second is not None for _, _, found in models for m in found)
     x_label = "generated tokens per second" if timed else "parameters, millions"
-    task = next((t for _, _, found in models for m in found for t in m.tasks), None)
-    wanted = [("rouge-l", f"ROUGE-L on {task}", "higher is better"), ("kl", "KL to the teacher, nats per token", "lower is better")]
-    for name, y_label, direction in wanted:
+    task = next((t for _, _, found in models for m in found for t in m.tasks), "")
+    on = f"ROUGE-L on {task_title(task)}"
+    for name, title, y_label, better in (
+        ("rouge-l", on, on, "Higher"),
+        ("kl", "KL to the teacher", "nats per token", "Lower"),
+    ):
         spots = []
         for label, pen, found in models:
             x = _mean([m.tokens_per_second if timed else m.parameters / 1e6 for m in found])
             y = _mean([_quality(m, name, task) for m in found])
             if x is not None and y is not None:
                 spots.append(Spot(label, x, y, found[0].parameters, pen))
-        if spots:
-            caption = f"{direction.capitalize()}; the area of a spot is proportional to parameters."
-            yield Figure(f"{y_label.partition(',')[0]} and {'speed' if timed else 'size'}",
-                         plots.tradeoff(f"tradeoff-{name}", spots, x_label, y_label), caption)  # fmt: skip
+        if len(spots) > 1:
+            caption = f"{better} is better; the area of a spot is proportional to parameters."
+            svg = plots.tradeoff(f"tradeoff-{name}", spots, x_label, y_label)
+            yield Figure(f"{title} and {'speed' if timed else 'size'}", svg, caption)
 
 
 def _trajectory(paths: Sequence[tuple[str, Line, Line, Pen]]) -> Figure:
@@ -161,9 +171,10 @@ def _band_means(seeds: Sequence[Mapping[str, BandScores]], measure: str) -> dict
     return {b: s[0] if len(seeds) == 1 else over_seeds([x.value for x in s]) for b, s in found.items()}
 
 
-def _quality(model: ModelScores, name: str, task: str | None) -> float | None:
+def _quality(model: ModelScores, name: str, task: str) -> float | None:
+    """A model without fidelity is the teacher, whose divergence from itself is 0."""
     if name == "kl":
-        return model.fidelity["kl"].value if "kl" in model.fidelity else None
+        return model.fidelity["kl"].value if "kl" in model.fidelity else None if model.fidelity else 0.0
     return model.tasks[task].rouge_l.value if task in model.tasks else None
 
 

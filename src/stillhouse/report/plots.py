@@ -6,23 +6,17 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from stillhouse.evaluate.scores import Score
 from stillhouse.report.curves import Boundary, Line, Segment, smooth
+from stillhouse.report.labels import Pen, label_ends, label_points
 from stillhouse.report.style import ALERT, INK, MUTED, PAPER, panel, to_svg
 
-Dash = str | tuple[int, tuple[float, ...]]
 SMOOTH_FROM = 60
 MARKERS_UP_TO = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Pen:
-    """How one model or method looks in every figure of a page."""
-
-    colour: str
-    dash: Dash = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ def curves(
     with panel() as (figure, axes):
         axes.set_xlabel("training step")
         axes.set_ylabel(unit)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
         for line, pen in lines:
             for segment in line.segments:
                 _draw(axes, segment, pen)
@@ -63,7 +57,7 @@ def curves(
             axes.axhline(0, color=MUTED, linewidth=0.8, zorder=1)
         _separators(axes, stages)
         _mark_nan(axes, [line for line, _ in lines])
-        _label_ends(axes, [(line.label, line.last[1], pen) for line, pen in lines if line.last])
+        label_ends(axes, [(line.label, line.last[1], pen) for line, pen in lines if line.last])
         names = ", ".join(line.label for line, _ in lines)
         return to_svg(figure, name, f"{unit} over training steps: {names}")
 
@@ -83,7 +77,7 @@ def trajectory(name: str, paths: Sequence[tuple[str, Line, Line, Pen]], x_label:
                 axes.plot(*finite[0], "o", color=pen.colour, markersize=5)
                 axes.plot(*finite[-1], "o", color=pen.colour, markersize=7, markerfacecolor=PAPER, markeredgewidth=1.8)
                 ends.append((label, *finite[-1], pen))
-        _label_points(axes, ends)
+        label_points(axes, ends, away=8)
         return to_svg(figure, name, f"{y_label} against {x_label}: {', '.join(p[0] for p in paths)}")
 
 
@@ -100,27 +94,26 @@ def bars(name: str, models: Sequence[Bars], counts: dict[str, int], unit: str) -
                 if band in model.bands:
                     x = place - 0.4 + width * (index + 0.5)
                     _bar(axes, x, width, model.bands[band], model.pen, written=len(models) <= 3)
-        handles = [axes.bar([0], [0], color=m.pen.colour, label=m.label) for m in models]
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=0, top=max(axes.get_ylim()[1], 1e-9) * 1.06)
         axes.set_xlim(-0.55, len(bands) - 0.45)
-        figure.legend(handles=handles, loc="outside upper left", frameon=False, ncols=5, handlelength=0.8,
-                      handleheight=0.8, columnspacing=1.2, labelcolor=INK, borderpad=0)  # fmt: skip
+        _legend(figure, models)
         return to_svg(figure, name, f"{unit} by length of the reference answer: {', '.join(m.label for m in models)}")
 
 
 def tradeoff(name: str, spots: Sequence[Spot], x_label: str, y_label: str) -> Markup:
-    """Quality against speed (or size); the area of a spot is proportional to parameters."""
+    """Quality against speed (or size), which begins at 0; the area of a spot is proportional to parameters."""
     with panel() as (figure, axes):
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         axes.grid(True, axis="both")
-        axes.margins(0.22)
+        axes.margins(0.2)
+        axes.set_xlim(0, 1.15 * max(s.x for s in spots) or 1)
         largest = max(s.parameters for s in spots) or 1
         for spot in spots:
             area = max(14.0, 420 * spot.parameters / largest)
             axes.scatter([spot.x], [spot.y], s=area, color=spot.pen.colour, alpha=0.3, linewidths=0)
             axes.scatter([spot.x], [spot.y], s=9, color=spot.pen.colour, linewidths=0)
-        _label_points(axes, [(s.label, s.x, s.y, s.pen) for s in spots])
+        label_points(axes, [(s.label, s.x, s.y, s.pen) for s in spots], away=13)
         return to_svg(figure, name, f"{y_label} against {x_label}: {', '.join(s.label for s in spots)}")
 
 
@@ -142,7 +135,9 @@ def _mark_nan(axes: Axes, lines: Sequence[Line]) -> None:
     if not steps:
         return
     foot = axes.get_xaxis_transform()
-    axes.plot(steps, [0.04] * len(steps), "x", color=ALERT, markersize=6, markeredgewidth=1.6, transform=foot, clip_on=False)
+    axes.plot(
+        steps, [0.04] * len(steps), "x", color=ALERT, markersize=6, markeredgewidth=1.6, transform=foot, clip_on=False
+    )
     axes.annotate("NaN", (steps[0], 0.04), xycoords=foot, xytext=(0, 6), textcoords="offset points", ha="center",
                   color=ALERT, fontsize=8)  # fmt: skip
 
@@ -155,43 +150,6 @@ def _separators(axes: Axes, stages: Sequence[Boundary]) -> None:
             axes.axvline(stage.step, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
         axes.annotate(stage.stage, (stage.step, 1), xycoords=axes.get_xaxis_transform(), xytext=(3, 2),
                       textcoords="offset points", color=MUTED, fontsize=7.5)  # fmt: skip
-
-
-def _label_ends(axes: Axes, ends: Sequence[tuple[str, float, Pen]]) -> None:
-    """Names right of the axes at the height where their lines end, pushed apart until none covers another."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high)
-    gap = 0.068
-    heights: list[float] = []
-    ordered = sorted(ends, key=lambda e: e[1])
-    for _, y, _ in ordered:
-        wanted = (y - low) / (high - low)
-        heights.append(max(wanted, heights[-1] + gap) if heights else max(0.0, wanted))
-    excess = max(0.0, heights[-1] - 1.0) if heights else 0.0
-    for i in reversed(range(len(heights))):
-        ceiling = heights[i + 1] - gap if i + 1 < len(heights) else 1.0
-        heights[i] = min(heights[i], ceiling) if excess else heights[i]
-    for (label, _, pen), height in zip(ordered, heights, strict=True):
-        axes.annotate(label, (1, height), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
-                      va="center", color=pen.colour, fontsize=8.5)  # fmt: skip
-
-
-def _label_points(axes: Axes, points: Sequence[tuple[str, float, float, Pen]]) -> None:
-    """Names beside their points; of points at nearly the same place the names stand below one another."""
-    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
-    axes.set_xlim(x0, x1)
-    axes.set_ylim(y0, y1)
-    taken: list[tuple[float, float]] = []
-    for label, x, y, pen in sorted(points, key=lambda p: -p[2]):
-        across, up = (x - x0) / (x1 - x0), (y - y0) / (y1 - y0)
-        right = across < 0.72
-        height = up
-        while any(abs(height - h) < 0.065 and abs(across - a) < 0.3 for a, h in taken):
-            height -= 0.01
-        taken.append((across, height))
-        axes.annotate(label, (across, height), xycoords="axes fraction", xytext=(9 if right else -9, 0),
-                      textcoords="offset points", va="center", ha="left" if right else "right",
-                      color=pen.colour, fontsize=8.5)  # fmt: skip
 
 
 def _bar(axes: Axes, x: float, width: float, score: Score, pen: Pen, written: bool) -> None:
@@ -208,6 +166,15 @@ def _bar(axes: Axes, x: float, width: float, score: Score, pen: Pen, written: bo
                       color=MUTED, fontsize=7.5)  # fmt: skip
 
 
+def _legend(figure: Figure, models: Sequence[Bars]) -> None:
+    """One patch a model above the panel, read along the rows."""
+    columns = max(1, min(len(models), 78 // (max(len(m.label) for m in models) + 5)))
+    patches = [Patch(color=m.pen.colour, label=m.label) for m in models]
+    handles = [patch for first in range(columns) for patch in patches[first::columns]]
+    figure.legend(handles=handles, loc="outside upper left", frameon=False, ncols=columns, handlelength=0.8,
+                  handleheight=0.8, columnspacing=1.2, labelcolor=INK, borderpad=0)  # fmt: skip
+
+
 def _joined(across: Line, up: Line) -> tuple[list[float], list[float]]:
     """The values of both lines at the steps that both have."""
     x_at = {x: y for s in across.segments for x, y in zip(s.x, s.y, strict=True)}
@@ -221,7 +188,7 @@ def _band_start(band: str) -> float:
 
 
 def _band_label(band: str) -> str:
-    """"(0,30]" is "up to 30 words", "(30,70]" is "31 to 70", "(70,inf)" is "over 70"."""
+    """ "(0,30]" is "up to 30 words", "(30,70]" is "31 to 70", "(70,inf)" is "over 70"."""
     low, _, high = band.strip("([])").partition(",")
     if not low.isdigit():
         return band

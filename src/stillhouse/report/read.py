@@ -4,8 +4,8 @@ import json
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,15 @@ class ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class CompareFolder:
-    """Several methods over several seeds, on the same student, data and steps."""
+    """Several methods over several seeds, on the same student, data and steps.
+
+    `base` is what all runs have in common: the compared recipe, the student before any method, date and version.
+    """
 
     path: Path
     name: str
     recipe: str
+    base: RunFolder
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     runs: tuple[ComparedRun, ...]
@@ -100,8 +104,7 @@ class CompareFolder:
     @property
     def first(self) -> RunFolder | None:
         """The first run that has been evaluated (else the first): it lends teacher, untrained student and samples."""
-        evaluated = [c.run for c in self.runs if c.run.scores]
-        return next(iter(evaluated or [c.run for c in self.runs]), None)
+        return _first_run(self.runs)
 
 
 def read_folder(path: Path) -> RunFolder | CompareFolder:
@@ -112,7 +115,9 @@ def read_folder(path: Path) -> RunFolder | CompareFolder:
     if (path / "compare.json").is_file():
         return read_compare(path)
     if not path.is_dir() or not any((path / f).exists() for f in ("run.json", "recipe.toml", "scores.json", "train")):
-        raise RunError(f"{path} is not a run folder: it has neither run.json nor compare.json. Give a folder under runs/.")
+        raise RunError(
+            f"{path} is not a run folder: it has neither run.json nor compare.json. Give a folder under runs/."
+        )
     return read_run(path)
 
 
@@ -126,14 +131,14 @@ def read_compare(path: Path) -> CompareFolder:
             runs.append(ComparedRun(str(entry.get("method", "")), int(entry.get("seed", 0)), read_run(folder)))
     methods = tuple(str(m) for m in data.get("methods") or dict.fromkeys(r.method for r in runs))
     seeds = tuple(int(s) for s in data.get("seeds") or sorted({r.seed for r in runs}))
-    return CompareFolder(path, str(data.get("name") or path.name), str(data.get("recipe", "")), methods, seeds, tuple(runs))
+    name, recipe = str(data.get("name") or path.name), str(data.get("recipe", ""))
+    return CompareFolder(path, name, recipe, _base(path, name, runs), methods, seeds, tuple(runs))
 
 
 def read_run(path: Path) -> RunFolder:
     """Read whatever a run folder holds by now."""
     manifest = _json_object(path / "run.json")
     recipe, text = read_recipe(path / "recipe.toml")
-    student = _json_object(path / "student.json")
     return RunFolder(
         path=path,
         name=recipe.name if recipe and path.name in ("", ".") else path.resolve().name,
@@ -143,7 +148,7 @@ def read_run(path: Path) -> RunFolder:
         timings=tuple(_seconds(manifest.get("stages"))),
         recipe=recipe,
         recipe_text=text,
-        student=StudentFacts(tuple(student.get("layers") or ()), student.get("parameters")) if student else None,
+        student=_student(path / "student.json"),
         logs=read_logs(path / "train", tuple(s.name for s in recipe.stage) if recipe else ()),
         counts=count_records(path / "records.jsonl"),
         scores=Scores.read(path / "scores.json") if (path / "scores.json").is_file() else None,
@@ -169,7 +174,7 @@ def read_logs(folder: Path, order: tuple[str, ...]) -> tuple[StageLog, ...]:
 
 
 def read_log(path: Path, name: str) -> StageLog:
-    """Read one metrics.jsonl. A torn last line is not counted as broken; of a step logged twice the later line holds."""
+    """Read one metrics.jsonl. A torn last line is not counted as broken; of a step logged twice the later holds."""
     rows: dict[int, LogRow] = {}
     broken = 0
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -194,6 +199,25 @@ def count_records(path: Path) -> Mapping[str, int] | None:
                 counts[f"{record.get('split', 'train')} prompts"] += 1
                 counts.update(f"{r.get('source', 'unknown')} answers" for r in _objects(record.get("responses")))
     return dict(counts)
+
+
+def _base(path: Path, name: str, runs: Sequence[ComparedRun]) -> RunFolder:
+    """The first run under the compared recipe. Where a warm-up came first, it knows where the student comes from."""
+    first = _first_run(runs) or RunFolder(path, name)
+    recipe, text = read_recipe(path / "compare.toml")
+    origins = [first.student, *(_student(folder / "student.json") for folder in sorted(path.glob("warmup-*")))]
+    student = next((s for s in origins if s and s.layers), first.student)
+    return replace(first, recipe=recipe or first.recipe, recipe_text=text or first.recipe_text, student=student)
+
+
+def _first_run(runs: Sequence[ComparedRun]) -> RunFolder | None:
+    evaluated = [c.run for c in runs if c.run.scores]
+    return next(iter(evaluated or [c.run for c in runs]), None)
+
+
+def _student(path: Path) -> StudentFacts | None:
+    student = _json_object(path)
+    return StudentFacts(tuple(student.get("layers") or ()), student.get("parameters") or None) if student else None
 
 
 def _log_row(line: str) -> LogRow | None:

@@ -9,7 +9,9 @@ from stillhouse.evaluate.scores import ModelScores, Sample
 LIMIT = 2_000
 PER_TASK = 8
 # Control characters but tab and newline, lone surrogates, and the marks that reverse the direction of text.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class SideBySide:
 def side_by_side(models: Mapping[str, ModelScores], per_task: int = PER_TASK) -> dict[str, tuple[SideBySide, ...]]:
     """By task: the first samples of the first model that has any, with the others' answers to the same prompts."""
     tasks = dict.fromkeys(task for m in models.values() for task in m.tasks)
-    found = {task: _of_task({k: m.tasks[task].samples for k, m in models.items() if task in m.tasks}, per_task) for task in tasks}
+    found = {
+        task: _of_task({k: m.tasks[task].samples for k, m in models.items() if task in m.tasks}, per_task)
+        for task in tasks
+    }
     return {task: rows for task, rows in found.items() if rows}
 
 
@@ -62,7 +67,9 @@ def _of_task(samples: Mapping[str, Sequence[Sample]], per_task: int) -> tuple[Si
             SideBySide(
                 visible(prompt),
                 tuple(visible(r) for r in references[:3]),
-                tuple(Answer(k, visible(s.answer) if s else None, s.rouge_l if s else None) for k, s in by_label.items()),
+                tuple(
+                    Answer(k, visible(s.answer) if s else None, s.rouge_l if s else None) for k, s in by_label.items()
+                ),
             )
         )
     return tuple(rows)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup
@@ -23,7 +24,7 @@ _VARIABLES = {
     **{colour: f"c{i}" for i, colour in enumerate(METHODS, start=1)},
 }  # fmt: skip
 
-_RC = {
+_RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "sans-serif",
@@ -73,12 +74,14 @@ def to_svg(figure: Figure, name: str, label: str) -> Markup:
     """
     out = BytesIO()
     with matplotlib.rc_context({**_RC, "svg.hashsalt": name}):
-        FigureCanvasSVG(figure).print_svg(out, metadata={k: None for k in ("Date", "Creator", "Format", "Type")})
+        FigureCanvasSVG(figure).print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = out.getvalue().decode("utf-8")
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' (xmlns(:\w+)?|version|width|height)="[^"]*"', "", svg[: (end := svg.index(">"))]) + svg[end:]
     svg = re.sub(r"#0a0[bc]\d\d", lambda m: f"var(--{_VARIABLES[m[0]]})", svg)
-    svg = re.sub(r"font-family: [^;\"]*;? ?|font: ([\d.]+px)[^;\"]*", lambda m: f"font-size: {m[1]}" if m[1] else "", svg)
+    svg = re.sub(
+        r"font-family: [^;\"]*;? ?|font: ([\d.]+px)[^;\"]*", lambda m: f"font-size: {m[1]}" if m[1] else "", svg
+    )
     prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg).replace("xlink:href", "href")
     title = Markup.escape(label)

@@ -1,7 +1,7 @@
 """The table at the end: rows of scores that render as HTML (in the page), as terminal text and as Markdown."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Literal
@@ -48,7 +48,7 @@ class Cell:
 
     @property
     def interval(self) -> str:
-        """"[low, high]", or nothing where there is no interval."""
+        """ "[low, high]", or nothing where there is no interval."""
         if self.score is None or self.score.low is None or self.score.high is None:
             return ""
         return f"[{number(self.score.low, self.digits)}, {number(self.score.high, self.digits)}]"
@@ -126,7 +126,9 @@ def run_table(run: RunFolder) -> Table:
     models = {role: run.model(role) for role in ROLES}
     columns = _columns(m for m in models.values() if m)
     rows = tuple(
-        Row(ROLES[role], m.label, _cells(columns, {c: _score(m, c) for c in columns})) for role, m in models.items() if m
+        Row(ROLES[role], m.label, _cells(columns, {c: _score(m, c) for c in columns}))
+        for role, m in models.items()
+        if m
     )
     return Table(run.name, tuple(columns), rows, ("In brackets: 95 % interval over prompts.",) if rows else ())
 
@@ -139,7 +141,7 @@ def compare_table(compare: CompareFolder) -> Table:
     columns = _columns([*(m for m in heads.values() if m), *(m for models in seeds.values() for m in models)])
     rows = [Row(ROLES[r], m.label, _cells(columns, {c: _score(m, c) for c in columns})) for r, m in heads.items() if m]
     for method, models in seeds.items():
-        scores = {c: _over_seeds([_score(m, c) for m in models]) for c in columns}
+        scores = {c: _over_seeds([_score(m, c) for m in models], c == _PARAMETERS) for c in columns}
         rows.append(Row(method, _seed_count(len(models)), _cells(columns, scores), rival=True))
     notes = (
         "Methods: mean over seeds; in brackets its 95 % interval (Student's t; none for a single seed). "
@@ -159,6 +161,11 @@ def mark_best(columns: tuple[Column, ...], rows: Sequence[Row]) -> tuple[Row, ..
         replace(row, cells=tuple(replace(c, best=winners[j] == i) for j, c in enumerate(row.cells)))
         for i, row in enumerate(rows)
     )
+
+
+def task_title(task: str) -> str:
+    """A task as a reader knows it."""
+    return "held-out prompts" if task == "held_out" else task
 
 
 def number(value: float, digits: int) -> str:
@@ -185,14 +192,14 @@ _FIDELITY: Mapping[Column, str] = {
     Column("Top-1 agreement", _DISTANCE, "%", "higher", 1): "top1",
     Column("First-token KLD", _DISTANCE, "nats", "lower"): "first_kl",
     Column("First-token rKLD", _DISTANCE, "nats", "lower"): "first_reverse_kl",
-    Column("Reward of y_t", _DISTANCE, "nats", "higher"): "reward_teacher",
-    Column("Reward margin", _DISTANCE, "nats", "higher"): "reward_margin",
+    Column("Reward of y_t", _DISTANCE, "nats", "higher", 1): "reward_teacher",
+    Column("Reward margin", _DISTANCE, "nats", "higher", 1): "reward_margin",
 }
 _PARAMETERS = Column("Parameters", _SIZE, "millions", "lower", 1)
 _SPEED = Column("Speed", _SIZE, "tokens/s", "higher", 1)
 
 
-def _columns(models) -> list[Column]:
+def _columns(models: Iterable[ModelScores]) -> list[Column]:
     tasks = dict.fromkeys(task for m in models for task in m.tasks)
     per_task = [
         column
@@ -218,9 +225,12 @@ def _score(model: ModelScores, column: Column) -> Score | None:
     return task.rouge_l if column.title == "ROUGE-L" else task.exact_match
 
 
-def _over_seeds(scores: Sequence[Score | None]) -> Score | None:
+def _over_seeds(scores: Sequence[Score | None], counted: bool) -> Score | None:
+    """What is counted, not measured (parameters), has no interval."""
     present = [s.value for s in scores if s is not None]
-    return over_seeds(present) if present else None
+    if not present:
+        return None
+    return Score(present[0]) if counted else over_seeds(present)
 
 
 def _cells(columns: Sequence[Column], scores: Mapping[Column, Score | None]) -> tuple[Cell, ...]:
@@ -232,7 +242,7 @@ def _seed_count(n: int) -> str:
 
 
 def _qualified(column: Column) -> str:
-    group = "" if column.group in (_DISTANCE, _SIZE) else f"{column.group} "
+    group = "" if column.group in (_DISTANCE, _SIZE) else f"{task_title(column.group)}: "
     return f"{group}{column.heading}"
 
 

@@ -1,4 +1,4 @@
-"""The result in plain words: what was distilled into what, one sentence of result, and what the reader must know first."""
+"""The result in plain words: what was distilled into what, one sentence of result, and what a reader must know."""
 
 import math
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 from stillhouse.evaluate.scores import ModelScores, Score
 from stillhouse.report.curves import line
 from stillhouse.report.read import CompareFolder, RunFolder
-from stillhouse.report.tables import Row, Table, number
+from stillhouse.report.tables import Row, Table, number, task_title
 
 EMBEDDED = "SmolLM2-135M-Instruct"
 
@@ -45,7 +45,7 @@ def spans(layers: Sequence[int]) -> str:
 
 
 def size(parameters: int | None) -> str:
-    """"135 M parameters"; nothing where it is not known."""
+    """ "135 M parameters"; nothing where it is not known."""
     if not parameters:
         return ""
     for unit, scale in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -76,11 +76,13 @@ def run_sentence(run: RunFolder) -> str:
 
 def compare_sentence(compare: CompareFolder, table: Table) -> str:
     """Who scored best on the first task, and whether the seeds tell it from the others."""
-    ranked = sorted(((s.value, row) for row in table.rows if row.rival and (s := row.cells[0].score)), key=lambda r: -r[0])
+    ranked = sorted(
+        ((s.value, row) for row in table.rows if row.rival and (s := row.cells[0].score)), key=lambda r: -r[0]
+    )
     if not ranked or not table.columns or table.columns[0].title != "ROUGE-L":
         return "No method has been evaluated yet."
     value, best = ranked[0]
-    told = f"On {table.columns[0].group}, {best.label} has the highest ROUGE-L ({number(value, 1)})"
+    told = f"On {task_title(table.columns[0].group)}, {best.label} has the highest ROUGE-L ({number(value, 1)})"
     if len(ranked) == 1:
         return f"{told}; no other method has been evaluated yet."
     if best.cells[0].best:
@@ -100,9 +102,14 @@ def notices(run: RunFolder) -> Iterator[str]:
         yield "This run has not been evaluated yet; the table and the samples come with the evaluation."
     for log in run.logs:
         for row in log.rows:
-            bad = sorted(key for key, value in row.values.items() if math.isnan(value))
+            bad = [
+                key.removeprefix("terms.").removeprefix("probe.")
+                for key, value in row.values.items()
+                if math.isnan(value)
+            ]
             if bad:
-                yield f"Stage {log.name}, step {row.step}: {', '.join(bad)} is not a finite number."
+                verb = "is not a finite number" if len(bad) == 1 else "are not finite numbers"
+                yield f"Stage {log.name}, step {row.step}: {_listed(bad)} {verb}."
         if log.unreadable:
             yield f"train/{log.name}/metrics.jsonl has {log.unreadable} lines that cannot be read; they are left out."
 
@@ -127,12 +134,12 @@ def run_command(run: RunFolder) -> str:
 
 def compare_command(compare: CompareFolder) -> str:
     methods, seeds = ",".join(compare.methods), ",".join(map(str, compare.seeds))
-    recipe = compare.recipe if compare.recipe and "\n" not in compare.recipe else "RECIPE"
+    recipe = _shown(compare.path / "compare.toml") if compare.base.recipe_text else compare.recipe
     return f"stillhouse compare {shlex.quote(recipe)} --methods {shlex.quote(methods)} --seeds {seeds}"
 
 
 def duration(seconds: float) -> str:
-    """"42 s", "4 min 12 s", "2 h 5 min"."""
+    """ "42 s", "4 min 12 s", "2 h 5 min"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
