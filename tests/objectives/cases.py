@@ -52,7 +52,9 @@ def inputs(needs: tuple[str, ...], rows: tuple[int, ...] = (2, 3), dtype: torch.
 
 def expected(name: str, tensors: list[Tensor], settings: dict) -> Tensor:
     """The oracle's value of every row."""
-    flat = [t.reshape(-1, V).double().numpy() if t.is_floating_point() else t.reshape(-1).numpy() for t in tensors]
+    flat = [
+        t.reshape(-1, t.shape[-1]).double().numpy() if t.is_floating_point() else t.reshape(-1).numpy() for t in tensors
+    ]
     values = [getattr(oracles, name)(*row, **settings) for row in zip(*flat, strict=True)]
     assert all(math.isfinite(v) for v in values)
     return torch.tensor(values, dtype=torch.float64).reshape(tensors[0].shape[:-1])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stillhouse.objectives.divergence import akl, forward_kl, jsd, reverse_kl
-from tests.objectives.cases import V, inputs, logits
+from tests.objectives.cases import V, expected, inputs, logits
 
 STUDENT, TEACHER = inputs(("student_logits", "teacher_logits"))
 
@@ -54,6 +54,13 @@ def test_akl_token_that_crosses_mu_is_in_the_head_only_as_in_the_paper():
     forward, reverse = forward_kl(student, teacher), reverse_kl(student, teacher)
     torch.testing.assert_close(akl(student, teacher, mu=0.5), 0.25 * forward + 0.75 * reverse)
     torch.testing.assert_close(akl(student, teacher, mu=0.5, head="paper"), 0.5 * forward + 0.5 * reverse)
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_akl_over_a_large_vocabulary_finds_the_same_head(scale):
+    student, teacher = (logits(2, 5000, seed=seed, scale=scale) for seed in (1, 2))
+    for mu in (0.05, 0.5, 0.999):
+        torch.testing.assert_close(akl(student, teacher, mu=mu), expected("akl", [student, teacher], {"mu": mu}))
 
 
 def test_akl_holds_its_weights_in_the_gradient():

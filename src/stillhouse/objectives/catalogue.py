@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import cast
 
 from stillhouse.errors import RecipeError
 from stillhouse.objectives.contract import Objective
@@ -45,11 +45,11 @@ def resolve(name: str) -> Objective:
 def _imported(name: str) -> Objective:
     module_name, _, attribute = name.partition(":")
     try:
-        objective: Any = getattr(import_module(module_name), attribute)
+        objective = getattr(import_module(module_name), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise RecipeError(
             f"objective '{name}' cannot be imported ({error}); check the module's path and name"
         ) from error
     if not callable(objective):
         raise RecipeError(f"objective '{name}' is no function but a {type(objective).__name__}; name a function")
-    return objective
+    return cast(Objective, objective)

@@ -7,13 +7,13 @@ not finite is computed again by autograd.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from stillhouse.objectives.contract import Objective
-from stillhouse.objectives.divergence import forward_kl, jsd, reverse_kl
+from stillhouse.objectives.divergence import akl, forward_kl, head_share, jsd, reverse_kl
 from stillhouse.objectives.imitation import sft
 
 ClosedForm = Callable[..., tuple[Tensor, Tensor]]
@@ -50,6 +50,25 @@ def _jsd(
     return _scaled(value, gradient, temperature, tau_squared)
 
 
+def _akl(
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    mu: float = 0.5,
+    head: Literal["official", "paper"] = "official",
+    temperature: float = 1.0,
+    tau_squared: bool = False,
+) -> Any:
+    log_q, log_p = _log_softmax(student, temperature), _log_softmax(teacher, temperature)
+    share = head_share(log_p, log_q, mu, head)
+    q, p = log_q.exp(), log_p.exp()
+    gap = log_q.sub_(log_p)
+    reverse = _dot(q, gap)
+    value = (1 - share) * reverse - share * _dot(p, gap)
+    of_reverse = gap.sub_(reverse.unsqueeze(-1)).mul_(q)
+    return _scaled(value, of_reverse.lerp_(q.sub_(p), share.unsqueeze(-1)), temperature, tau_squared)
+
+
 def _sft(student: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Any:
     log_q, index = _log_softmax(student, 1.0), labels.unsqueeze(-1)
     value = -log_q.gather(-1, index).squeeze(-1)
@@ -65,6 +84,7 @@ CLOSED_FORMS: dict[Objective, ClosedForm] = {
     forward_kl: _forward_kl,
     reverse_kl: _reverse_kl,
     jsd: _jsd,
+    akl: _akl,
     sft: _sft,
 }
 
@@ -74,7 +94,7 @@ def _log_softmax(logits: Tensor, temperature: float) -> Tensor:
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return torch.linalg.vecdot(a, b)
+    return (a * b).sum(dim=-1)
 
 
 def _scaled(value: Tensor, gradient: Tensor, temperature: float, tau_squared: bool) -> tuple[Tensor, Tensor]:

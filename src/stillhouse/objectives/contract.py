@@ -1,4 +1,4 @@
-"""An objective's signature is its contract: positional parameters are what it needs, keyword-only ones what a recipe sets."""
+"""An objective's signature is its contract: positional parameters are what it needs, keyword-only ones its settings."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -26,7 +26,7 @@ def kl(log_a: Float[Tensor, "*batch V"], log_b: Float[Tensor, "*batch V"]) -> Fl
     do we.
     """
     ruled_out = log_a.isneginf() | log_b.isneginf()
-    gap = (log_a - log_b).masked_fill(ruled_out, 0.0)
+    gap = torch.where(ruled_out, 0.0, log_a - log_b)
     return (log_a.exp() * gap).sum(dim=-1)
 
 

@@ -8,7 +8,7 @@ temperature squared (Hinton et al., arXiv 1503.02531), so that the gradient keep
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from stillhouse.objectives.distributions import kl, log_mixture, log_probs
@@ -84,21 +84,40 @@ def akl(
     the head too.
     """
     log_p, log_q = log_probs(teacher_logits, temperature), log_probs(student_logits, temperature)
-    with torch.no_grad():
-        share = _head_share(log_p.exp(), log_q.exp(), mu, head)
+    share = head_share(log_p, log_q, mu, head)
     value = share * kl(log_p, log_q) + (1 - share) * kl(log_q, log_p)
     return value * temperature**2 if tau_squared else value
 
 
-def _head_share(
-    p: Float[Tensor, "*batch V"], q: Float[Tensor, "*batch V"], mu: float, head: Literal["official", "paper"]
+@torch.no_grad()
+def head_share(
+    log_p: Float[Tensor, "*batch V"],
+    log_q: Float[Tensor, "*batch V"],
+    mu: float,
+    head: Literal["official", "paper"],
 ) -> Float[Tensor, "*batch"]:
-    descending, order = p.sort(dim=-1, descending=True)
-    gap = (p - q).abs().gather(-1, order)
+    """g_h / (g_h + g_t) of `akl`, without gradient."""
+    p = log_p.exp()
+    gap = (p - log_q.exp()).abs_()
+    total = gap.sum(dim=-1)
+    if mu >= 1.0:  # all of it, even where rounding keeps the mass of all tokens from reaching one
+        return torch.where(total > 0, 1.0, 0.5).to(total)
+    descending, order = _most_likely(p, mu)
     mass = descending.cumsum(dim=-1)
     inside = mass <= mu if head == "official" else mass - descending < mu
     inside[..., 0] = True
-    if mu >= 1.0:
-        inside.fill_(True)  # rounding may carry the mass over one
-    in_head, total = (gap * inside).sum(dim=-1), gap.sum(dim=-1)
+    in_head = (gap.gather(-1, order) * inside).sum(dim=-1)
     return torch.where(total > 0, in_head / total.clamp_min(torch.finfo(total.dtype).tiny), 0.5)
+
+
+def _most_likely(
+    p: Float[Tensor, "*batch V"], mass: float
+) -> tuple[Float[Tensor, "*batch K"], Int[Tensor, "*batch K"]]:
+    """Enough of every row's largest probabilities, in descending order, to pass `mass`: sorting all of V is slow."""
+    count = 128
+    while count < p.shape[-1]:
+        top = p.topk(count, dim=-1)
+        if bool((top.values.sum(dim=-1) > mass).all()):
+            return top.values, top.indices
+        count *= 16
+    return p.sort(dim=-1, descending=True)

@@ -22,6 +22,6 @@ PER_SEQUENCE: dict[str, str] = {
     "chosen_length": "B",
     "rejected_length": "B",
 }
-"""Inputs of a preference objective (which returns B): log-probabilities summed over response tokens, and their counts."""
+"""Inputs of a preference objective (which returns B): log-probabilities summed over an answer's tokens, and counts."""
 
 TENSORS: dict[str, str] = PER_TOKEN | PER_SEQUENCE

@@ -75,7 +75,9 @@ class _LabelLogp(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         (upstream,) = grad_outputs
         job: _Job = ctx.job
         hidden, weight, bias, normaliser = ctx.saved_tensors
