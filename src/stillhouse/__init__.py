@@ -3,7 +3,7 @@
     from stillhouse import distill
     run = distill("quickstart", "train.steps=20", folder="runs/first")
 
-`distill` is all stages in a row. Each of them alone is a function in `stillhouse.stages`: elicit, train, evaluate, report.
+`distill` is all stages in a row. Each alone is a function of `stillhouse.stages`: elicit, train, evaluate, report.
 (They are not here because `stillhouse.train` and its like are the rooms of the house.)
 """
 

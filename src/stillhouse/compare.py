@@ -21,12 +21,10 @@ from stillhouse.recipe import Recipe, Stage, Step, Student, Train
 from stillhouse.recipes import dump, load
 from stillhouse.records.store import write_atomic
 from stillhouse.records.types import content_key
-from stillhouse.run import Run
+from stillhouse.run import COMPARED, COMPARISON, Run
 
 LENT = ("objective", "pair", "reference", "rollout", "reduction")
 """What a method lends from the training of its last stage."""
-
-MANIFEST, RECIPE, JOURNAL = "compare.json", "compare.toml", "journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def _do(recipe: Recipe, place: Path, shared: Path) -> None:
         stages.report(run)
         teacher = json.loads(run.scores_file.read_text(encoding="utf-8"))["models"].get("teacher")
         if teacher and not known.is_file():
-            write_atomic(known, json.dumps(teacher, ensure_ascii=False))
+            write_atomic(known, json.dumps({"models": {"teacher": teacher}}, ensure_ascii=False))
 
 
 def _teacher_scores(recipe: Recipe, shared: Path) -> Path:
@@ -171,7 +169,7 @@ def _elicit(run: Run, shared: Path) -> None:
     """
     from stillhouse import stages
 
-    pool = shared / JOURNAL
+    pool = shared / "journal.jsonl"
     if pool.is_file() and not run.journal.is_file():
         write_atomic(run.journal, pool.read_bytes())
     stages.elicit(run)
@@ -190,8 +188,8 @@ def _begin(folder: Path, recipe: Recipe, entries: Iterable[Entry]) -> dict[str, 
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder} cannot be made ({error.strerror}); use --folder another.") from error
-    finished = _finished(folder / MANIFEST)
-    write_atomic(folder / RECIPE, dump(recipe))
+    finished = _finished(folder / COMPARISON)
+    write_atomic(folder / COMPARED, dump(recipe))
     _write(folder, recipe, entries, finished)
     return finished
 
@@ -209,5 +207,5 @@ def _write(folder: Path, recipe: Recipe, entries: Iterable[Entry], finished: dic
         {"method": e.method, "seed": e.seed, "folder": e.folder, "finished": finished.get(e.folder)} for e in entries
     ]
     methods, seeds = (list(dict.fromkeys(run[key] for run in runs)) for key in ("method", "seed"))
-    content = {"name": recipe.name, "recipe": str(folder / RECIPE), "methods": methods, "seeds": seeds, "runs": runs}
-    write_atomic(folder / MANIFEST, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    content = {"name": recipe.name, "recipe": str(folder / COMPARED), "methods": methods, "seeds": seeds, "runs": runs}
+    write_atomic(folder / COMPARISON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

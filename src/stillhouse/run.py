@@ -22,6 +22,7 @@ from stillhouse.records.store import write_atomic
 from stillhouse.records.types import content_key
 
 RECIPE, MANIFEST, LOCK, MODEL = "recipe.toml", "run.json", ".lock", "model"
+COMPARISON, COMPARED = "compare.json", "compare.toml"
 SCORES, TEACHER_SCORES = "scores.json", "teacher_scores.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -139,17 +140,17 @@ class Run:
 def find(name: Path | str) -> Path | None:
     """The folder of a run or comparison, by path or by its name under runs/; None if there is none."""
     for folder in (Path(name).expanduser(), Path("runs") / name):
-        if (folder / RECIPE).is_file() or (folder / "compare.json").is_file():
+        if (folder / RECIPE).is_file() or (folder / COMPARISON).is_file():
             return folder
     return None
 
 
 def home_of(recipe: str) -> Path | None:
-    """The run folder that a recipe file lies in, if it is a run's own recipe.toml."""
+    """The folder of the run (or comparison) that a recipe file belongs to, if it is the one kept there."""
     path = Path(recipe).expanduser()
     folder = path if path.is_dir() else path.parent
-    own = path.is_dir() or path.name == RECIPE
-    return folder if own and (folder / MANIFEST).is_file() else None
+    own = path.is_dir() or path.name in (RECIPE, COMPARED)
+    return folder if own and any((folder / name).is_file() for name in (MANIFEST, COMPARISON)) else None
 
 
 def _make(folder: Path) -> None:

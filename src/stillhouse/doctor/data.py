@@ -19,7 +19,7 @@ SAMPLE = 500
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """What there is to work on. Token counts are means per row; `asked` and `examined` count answers to be generated."""
+    """What there is to work on. Lengths are means per row; `asked` and `examined` count answers to be generated."""
 
     rows: dict[str, int]
     prompt_tokens: float

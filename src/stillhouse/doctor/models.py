@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig
 
-from stillhouse.doctor.findings import Finding, size
+from stillhouse.doctor.findings import Finding
 from stillhouse.errors import ModelError
 from stillhouse.models.load import LanguageModel, fast_dtype, locate, quiet, told_plainly, with_chat_template
 from stillhouse.models.scratch import random_student
@@ -95,18 +95,15 @@ def look_at_vocabulary(teacher: LanguageModel, student: LanguageModel) -> list[F
         return [Finding("tokenizer", str(error), "error")]
     seen = diagnose(teacher, student)
     rows = f"heads of {seen.teacher_rows} and {seen.student_rows} rows, the first {compared} are compared"
-    found = [Finding("tokenizer", f"the same {seen.teacher_tokens} tokens on both sides; {rows}")]
+    odd = []
     for role, one, other in seen.special_tokens:
-        found.append(
-            Finding("tokenizer", f"the {role} token is {one} for the teacher, {other} for the student", "warning")
-        )
+        odd.append(f"the {role} token is {one} for the teacher, {other} for the student")
     if not seen.same_chat_template:
-        found.append(Finding("tokenizer", "the chat templates differ; the teacher's is used for both", "warning"))
+        odd.append("the chat templates differ; the teacher's is used for both")
     if teacher.plain_chat:
-        found.append(
-            Finding("tokenizer", "the teacher has no chat template; turns are put on lines of their own", "warning")
-        )
-    return found
+        odd.append("the teacher has no chat template; turns are put on lines of their own")
+    same = f"the same {seen.teacher_tokens} tokens on both sides; {rows}"
+    return [Finding("tokenizer", same), *(Finding("tokenizer", text, "warning") for text in odd)]
 
 
 def teacher_bytes(recipe: Recipe, teacher: LanguageModel) -> int:
@@ -124,7 +121,7 @@ def _description(lm: LanguageModel) -> str:
     config = lm.model.config.get_text_config()
     window = f", window of {lm.window} tokens" if lm.window else ""
     shape = f"{config.num_hidden_layers} layers of width {config.hidden_size}{window}"
-    return f"{lm.name}: {lm.model.config.model_type}, {size(lm.parameters, '')}parameters, {shape}"
+    return f"{lm.name}: {lm.model.config.model_type}, {lm.parameters / 1e6:.4g} million parameters, {shape}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
     train.lr=2e-5                    in every stage that trains
     stage.distil.train.lr=2e-5       in the stage "distil" (stage.0 is the first)
-    train.objective.0.beta=0.2       in the first objective (or train.objective.dpkd.beta, by name)
+    train.objective.dpkd.beta=0.2    in the objective of that name, wherever it is (train.objective.0: the first of each)
     eval.limit=20                    in every entry of a list
     seeds=my.jsonl  teacher=NAME  student=NAME      short for data.seeds, teacher.model, student.model
     data.limit=none                  takes the key away, so that its default holds
@@ -74,7 +74,7 @@ def apply(tables: dict[str, Any], override: Override) -> list[Place]:
     if keys[0] in PARTS:
         places = [
             ("stage", i, *place)
-            for i, stage in enumerate(tables["stage"])
+            for i, stage in _meant(tables["stage"], keys)
             if len(keys) == 1 or stage.get(keys[0])
             for place in _assign(stage, keys, override, ("stage", i))
         ]
@@ -85,6 +85,25 @@ def apply(tables: dict[str, Any], override: Override) -> list[Place]:
         for other in ORIGINS - {keys[1]}:
             tables["student"].pop(other, None)
     return list(_assign(tables, keys, override, ()))
+
+
+def _meant(stages: list[dict[str, Any]], keys: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+    """The stages that a key speaks of: those with an entry that it names, or else all."""
+    numbered = list(enumerate(stages))
+    return [(i, stage) for i, stage in numbered if _names_entry(stage, keys)] or numbered
+
+
+def _names_entry(node: Any, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        if isinstance(node, list):
+            return key in _titles(node)
+        node = node.get(key) if isinstance(node, dict) else None
+    return False
+
+
+def _titles(entries: list[Any]) -> list[str]:
+    """What the entries of a list are called: their `name` or `use`, or else their number."""
+    return [str(e.get("name") or e.get("use")) if isinstance(e, dict) else str(i) for i, e in enumerate(entries)]
 
 
 def _assign(node: Any, keys: tuple[str, ...], override: Override, at: Place) -> Iterator[Place]:
@@ -107,7 +126,7 @@ def _assign(node: Any, keys: tuple[str, ...], override: Override, at: Place) -> 
 
 def _assign_entries(node: list[Any], keys: tuple[str, ...], override: Override, at: Place) -> Iterator[Place]:
     """Into one entry of a list (by number, or by its `name` or `use`), or into all of them."""
-    titles = [str(e.get("name") or e.get("use")) if isinstance(e, dict) else str(i) for i, e in enumerate(node)]
+    titles = _titles(node)
     called = [i for i, title in enumerate(titles) if title == keys[0]]
     if keys[0].isdecimal():
         chosen, rest = [int(keys[0])], keys[1:]
