@@ -14,9 +14,13 @@ from stillhouse.errors import RunError, StorageError
 from stillhouse.recipe import Recipe
 from stillhouse.run import Run, find, home_of
 
-HOLD = (
-    "import sys, time; from stillhouse.run import Run; Run.open(sys.argv[1]); print('held', flush=True); time.sleep(60)"
-)
+HOLD = """
+import sys, time
+from stillhouse.run import Run
+run = Run.open(sys.argv[1])
+print("held", flush=True)
+time.sleep(60)
+"""
 
 
 def recipe(*changes: str) -> Recipe:

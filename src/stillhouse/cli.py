@@ -47,10 +47,11 @@ Changes = Annotated[
 Folder = Annotated[Path | None, typer.Option(help="Where the run is kept; by default runs/NAME.", show_default=False)]
 
 
-def say_version(wanted: bool) -> None:
+def say_version(wanted: bool) -> bool:
     if wanted:
         print(f"stillhouse {installed_version('stillhouse')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -2,7 +2,7 @@
 
     train.lr=2e-5                    in every stage that trains
     stage.distil.train.lr=2e-5       in the stage "distil" (stage.0 is the first)
-    train.objective.dpkd.beta=0.2    in the objective of that name, wherever it is (train.objective.0: the first of each)
+    train.objective.dpkd.beta=0.2    in the objective of that name (train.objective.0: the first of every stage)
     eval.limit=20                    in every entry of a list
     seeds=my.jsonl  teacher=NAME  student=NAME      short for data.seeds, teacher.model, student.model
     data.limit=none                  takes the key away, so that its default holds
