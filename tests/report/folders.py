@@ -123,8 +123,8 @@ def write_log(
         done = 1 - math.exp(-4 * step / steps)
         now = kl[0] + (kl[1] - kl[0]) * done
         values = {t: now * (1.4 if t == "sft" else 0.6) + rng.gauss(0, 0.08) for t in terms}
-        row = {"step": step, "loss": sum(values.values()), "lr": 5e-4 * (1 - step / steps), "grad_norm": 1.0 + rng.random(),
-               "tokens": 900 + step, "seconds": 4.0, "terms": values}  # fmt: skip
+        row = {"step": step, "loss": sum(values.values()), "terms": values, "lr": 5e-4 * (1 - step / steps)}
+        row |= {"grad_norm": 1.0 + rng.random(), "tokens": 900 + step, "seconds": 4.0}
         if step % 10 == 0 or step == 1:
             row["probe"] = probe(now, rng)
         lines.append(json.dumps(row) + "\n")
@@ -183,8 +183,14 @@ def _model(
         "bands": bands,
         "samples": samples,
     }
-    return {"label": label, "parameters": parameters, "megabytes": parameters * 2e-6, "tokens_per_second": speed + rng.gauss(0, 1),
-            "fidelity": fidelity, "tasks": {"held_out": task}}  # fmt: skip
+    return {
+        "label": label,
+        "parameters": parameters,
+        "megabytes": parameters * 2e-6,
+        "tokens_per_second": speed + rng.gauss(0, 1),
+        "fidelity": fidelity,
+        "tasks": {"held_out": task},
+    }
 
 
 def _record(i: int) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from stillhouse.report import words
 from stillhouse.report.figures import Figure, band_figures, compare_figures, run_figures, tradeoff_figures
 from stillhouse.report.read import CompareFolder, RunFolder
-from stillhouse.report.samples import SideBySide, side_by_side, visible
+from stillhouse.report.samples import SideBySide, side_by_side
 from stillhouse.report.tables import ROLES, Table, compare_table, run_table, task_title
 
 ARXIV = re.compile(r"\b(\d{4}\.\d{4,5})(v\d+)?\b")
 NOTICES = 12
+RECIPE_LIMIT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,11 @@ def _head(run: RunFolder) -> dict[str, str]:
     found = ARXIV.search(recipe.paper) if recipe else None
     return {
         "date": run.created[:16].replace("T", " "),
-        "distilled": visible(" distilled into ".join(parts)).text,
-        "about": visible(recipe.about).text if recipe else "",
-        "paper": visible(recipe.paper).text if recipe else "",
+        "distilled": " distilled into ".join(parts),
+        "about": recipe.about if recipe else "",
+        "paper": recipe.paper if recipe else "",
         "arxiv": found[1] if found else "",
-        "recipe_text": visible(run.recipe_text, 100_000).text,
+        "recipe_text": run.recipe_text[:RECIPE_LIMIT],
         "version": run.version,
     }
 

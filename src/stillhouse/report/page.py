@@ -1,11 +1,14 @@
 """Assembles report.html: one page that opens offline. What a run holds is a value in the template, never its source."""
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from stillhouse.records.store import write_atomic
 from stillhouse.report.content import compare_content, run_content
+from stillhouse.report.printable import printable
 from stillhouse.report.read import CompareFolder, RunFolder, read_folder
 from stillhouse.report.tables import Table, compare_table, run_table, task_title
 
@@ -34,12 +37,17 @@ def render(found: RunFolder | CompareFolder) -> str:
         loader=PackageLoader("stillhouse", "report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"task_title": task_title, "unbroken": _unbroken}
-    html = environment.get_template("page.html.j2").render(page=content)
-    return html.encode("utf-8", "replace").decode("utf-8")
+    return environment.get_template("page.html.j2").render(page=content)
+
+
+def _shown(value: Any) -> Any:
+    """What the template prints: text without hidden characters; the figures as they are."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _unbroken(heading: str) -> str:

@@ -77,7 +77,7 @@ def trajectory(name: str, paths: Sequence[tuple[str, Line, Line, Pen]], x_label:
                 axes.plot(*finite[0], "o", color=pen.colour, markersize=5)
                 axes.plot(*finite[-1], "o", color=pen.colour, markersize=7, markerfacecolor=PAPER, markeredgewidth=1.8)
                 ends.append((label, *finite[-1], pen))
-        label_points(axes, ends, away=8)
+        label_points(axes, ends, away=8.0)
         return to_svg(figure, name, f"{y_label} against {x_label}: {', '.join(p[0] for p in paths)}")
 
 
@@ -113,7 +113,7 @@ def tradeoff(name: str, spots: Sequence[Spot], x_label: str, y_label: str) -> Ma
             area = max(14.0, 420 * spot.parameters / largest)
             axes.scatter([spot.x], [spot.y], s=area, color=spot.pen.colour, alpha=0.3, linewidths=0)
             axes.scatter([spot.x], [spot.y], s=9, color=spot.pen.colour, linewidths=0)
-        label_points(axes, [(s.label, s.x, s.y, s.pen) for s in spots], away=13)
+        label_points(axes, [(s.label, s.x, s.y, s.pen) for s in spots], away=13.0)
         return to_svg(figure, name, f"{y_label} against {x_label}: {', '.join(s.label for s in spots)}")
 
 
@@ -134,6 +134,8 @@ def _mark_nan(axes: Axes, lines: Sequence[Line]) -> None:
     steps = sorted({x for ln in lines for s in ln.segments for x, y in zip(s.x, s.y, strict=True) if math.isnan(y)})
     if not steps:
         return
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.14 * (high - low), high)
     foot = axes.get_xaxis_transform()
     axes.plot(
         steps, [0.04] * len(steps), "x", color=ALERT, markersize=6, markeredgewidth=1.6, transform=foot, clip_on=False

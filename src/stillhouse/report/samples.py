@@ -1,17 +1,13 @@
 """Answers side by side. What a model wrote is data: control characters are made visible and long answers are cut."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stillhouse.evaluate.scores import ModelScores, Sample
+from stillhouse.report.printable import printable
 
 LIMIT = 2_000
 PER_TASK = 8
-# Control characters but tab and newline, lone surrogates, and the marks that reverse the direction of text.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +45,10 @@ def side_by_side(models: Mapping[str, ModelScores], per_task: int = PER_TASK) ->
 
 
 def visible(text: str, limit: int = LIMIT) -> Text:
-    """`text` cut to `limit` characters, its hidden characters as ␀-like pictures or code points."""
+    """`text` cut to `limit` characters, its hidden characters made visible."""
     note = f"cut here: {limit:,} of {len(text):,} characters are shown" if len(text) > limit else ""
     shown = text[:limit].replace("\r\n", "\n")
-    return Text(_HIDDEN.sub(lambda m: _picture(ord(m[0])), shown), note)
+    return Text(printable(shown), note)
 
 
 def _of_task(samples: Mapping[str, Sequence[Sample]], per_task: int) -> tuple[SideBySide, ...]:
@@ -73,9 +69,3 @@ def _of_task(samples: Mapping[str, Sequence[Sample]], per_task: int) -> tuple[Si
             )
         )
     return tuple(rows)
-
-
-def _picture(code: int) -> str:
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"

@@ -12,12 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from stillhouse.report.printable import printable
+
 # Each colour is a stand-in that becomes the page's CSS variable of that name. METHODS follow Okabe and Ito (2008),
 # which readers with colour-blindness tell apart; the page holds one set for light and one for dark.
 INK, MUTED, GRID, PAPER = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 TEACHER, UNTRAINED, STUDENT, ALERT = "#0a0b05", "#0a0b06", "#0a0b07", "#0a0b08"
 METHODS = tuple(f"#0a0c{i:02d}" for i in range(1, 9))
-DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+DASHES = ("-", (0, (5.0, 2.0)), (0, (1.5, 1.5)))
 _VARIABLES = {
     INK: "ink", MUTED: "muted", GRID: "rule", PAPER: "card",
     TEACHER: "teacher", UNTRAINED: "untrained", STUDENT: "accent", ALERT: "alert",
@@ -75,7 +77,7 @@ def to_svg(figure: Figure, name: str, label: str) -> Markup:
     out = BytesIO()
     with matplotlib.rc_context({**_RC, "svg.hashsalt": name}):
         FigureCanvasSVG(figure).print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    svg = out.getvalue().decode("utf-8")
+    svg = printable(out.getvalue().decode("utf-8"))
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' (xmlns(:\w+)?|version|width|height)="[^"]*"', "", svg[: (end := svg.index(">"))]) + svg[end:]
     svg = re.sub(r"#0a0[bc]\d\d", lambda m: f"var(--{_VARIABLES[m[0]]})", svg)
@@ -84,5 +86,5 @@ def to_svg(figure: Figure, name: str, label: str) -> Markup:
     )
     prefix = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg).replace("xlink:href", "href")
-    title = Markup.escape(label)
+    title = Markup.escape(printable(label))
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from stillhouse.evaluate.intervals import over_seeds
 from stillhouse.evaluate.scores import ModelScores, Score
+from stillhouse.report.printable import printable
 from stillhouse.report.read import CompareFolder, RunFolder
 
 MISSING = "-"
@@ -94,10 +95,12 @@ class Table:
 
     def to_rich(self) -> rich.table.Table:
         """For the terminal: measures down the side and models across; above four models intervals are stacked."""
-        table = rich.table.Table(title=Text(self.title), caption=Text(" ".join(self.notes)), caption_justify="left")
+        table = rich.table.Table(
+            title=Text(printable(self.title)), caption=Text(" ".join(self.notes)), caption_justify="left"
+        )
         table.add_column("")
         for row in self.rows:
-            table.add_column(Text(row.label), justify="right")
+            table.add_column(Text(printable(row.label)), justify="right")
         for index, column in enumerate(self.columns):
             last = index + 1 == len(self.columns) or self.columns[index + 1].group != column.group
             cells = [row.cells[index] for row in self.rows]
@@ -117,7 +120,7 @@ class Table:
         lines = [_markdown_line(heads), _markdown_line([":--", *["--:"] * len(self.columns)])]
         for row in self.rows:
             cells = [f"**{c.value}** {c.interval}".strip() if c.best else str(c) for c in row.cells]
-            lines.append(_markdown_line([row.label, *cells]))
+            lines.append(_markdown_line([printable(row.label), *cells]))
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
 
 
@@ -243,7 +246,7 @@ def _seed_count(n: int) -> str:
 
 def _qualified(column: Column) -> str:
     group = "" if column.group in (_DISTANCE, _SIZE) else f"{task_title(column.group)}: "
-    return f"{group}{column.heading}"
+    return printable(f"{group}{column.heading}")
 
 
 def _markdown_line(cells: Sequence[str]) -> str:

@@ -155,8 +155,10 @@ def _progress(run: RunFolder) -> str:
         return f"Nothing has been trained yet; the teacher has answered {answers:,} prompts."
     told = f"Training stands at step {run.steps_done} of {run.steps_planned or 'an unknown number'}"
     kl = line(run.logs, "probe.kl", "KL")
-    values = [y for s in kl.segments for y in s.y if math.isfinite(y)] if kl else []
-    return f"{told}; held-out KL was {values[0]:.2f} and is {values[-1]:.2f} nats per token." if values else f"{told}."
+    values = [y for s in kl.segments for y in s.y] if kl else []
+    if not values:
+        return f"{told}."
+    return f"{told}; held-out KL was {number(values[0], 2)} and is {number(values[-1], 2)} nats per token."
 
 
 def _before(untrained: ModelScores | None, key: str, digits: int, unit: str) -> str:
