@@ -15,6 +15,29 @@ SETTINGS = {
     "reverse_kl": [{}, {"temperature": 0.7}],
     "jsd": [{}, {"beta": 0.1, "temperature": 2.0}, {"beta": 0.9, "tau_squared": True}, {"beta": 0.0}, {"beta": 1.0}],
     "akl": [{}, {"mu": 0.8}, {"mu": 0.5, "head": "paper"}, {"mu": 1.0, "temperature": 2.0}, {"mu": 0.0}],
+    "symmetric_kl": [{}, {"weight": 0.9, "temperature": 2.0}],
+    "skew_kl": [{}, {"alpha": 0.6, "temperature": 2.0, "tau_squared": True}, {"alpha": 0.0}],
+    "skew_reverse_kl": [{}, {"alpha": 0.6, "temperature": 2.0}, {"alpha": 0.0}, {"detach_mixture": True}],
+    "total_variation": [{}, {"temperature": 2.0, "tau_squared": True}],
+    "alpha_beta": [
+        {},
+        {"alpha": 0.2, "beta": 0.7},
+        {"alpha": 0.5, "beta": -0.5},
+        {"alpha": 0.7, "beta": -0.7, "limits": "exact"},
+        {"alpha": 0.0, "beta": 0.3, "limits": "exact"},
+        {"alpha": 1.5, "beta": -0.3},
+        {"alpha": -0.3, "beta": 0.6},
+        {"alpha": 0.0, "beta": 0.0},
+        {"alpha": 0.0, "beta": 0.5},
+        {"alpha": 0.5, "beta": 0.0, "temperature": 2.0},
+        {"alpha": 1.0, "beta": 0.0},
+        {"alpha": 0.0, "beta": 1.0},
+    ],
+    "amari": [{}, {"alpha": 0.0}, {"alpha": 1.0}, {"alpha": 1.5}, {"alpha": -0.5}],
+    "renyi": [{}, {"alpha": 2.0, "temperature": 2.0}, {"alpha": 1.0}],
+    "hellinger": [{}, {"temperature": 2.0, "tau_squared": True}],
+    "entropy": [{}, {"temperature": 2.0}],
+    "cross_entropy_soft": [{}, {"temperature": 2.0, "tau_squared": True}],
     "dpkd_token": [
         {},
         {"beta": 1.0, "label_smoothing": 0.2},
@@ -25,11 +48,14 @@ SETTINGS = {
 }
 """Per-token objectives, by name."""
 
-DIVERGENCES = ["forward_kl", "reverse_kl", "jsd", "akl"]
+DIVERGENCES = [name for name in SETTINGS if name not in ("sft", "entropy", "cross_entropy_soft", "dpkd_token")]
 """Those that are zero exactly at q = p."""
 
-PIECEWISE = ["akl", "dpkd_token"]
-"""Those whose gradient leaves out part of what the value depends on (weights that are held, argmaxes)."""
+
+def holds_a_part(name: str, settings: dict) -> bool:
+    """Whether the gradient leaves out part of what the value depends on: weights that are held, argmaxes."""
+    return name in ("akl", "dpkd_token") or settings.get("detach_mixture", False)
+
 
 PER_TOKEN_CASES = [(name, settings) for name, choices in SETTINGS.items() for settings in choices]
 DIVERGENCE_CASES = [(name, settings) for name, settings in PER_TOKEN_CASES if name in DIVERGENCES]

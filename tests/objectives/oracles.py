@@ -47,6 +47,87 @@ def akl(zq, zp, mu=0.5, head="official", temperature=1.0, tau_squared=False):
     return (share * kl(p, q) + (1 - share) * kl(q, p)) * (temperature**2 if tau_squared else 1)
 
 
+def both_sides(zq, zp, temperature, tau_squared):
+    return softmax(zp, temperature), softmax(zq, temperature), temperature**2 if tau_squared else 1.0
+
+
+def symmetric_kl(zq, zp, weight=0.5, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    return ((1 - weight) * kl(p, q) + weight * kl(q, p)) * factor
+
+
+def skew_kl(zq, zp, alpha=0.1, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    return kl(p, alpha * p + (1 - alpha) * q) * factor
+
+
+def skew_reverse_kl(zq, zp, alpha=0.1, detach_mixture=False, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    return kl(q, (1 - alpha) * p + alpha * q) * factor
+
+
+def total_variation(zq, zp, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    return float(np.maximum(p - q, 0).sum()) * factor
+
+
+def alpha_beta(zq, zp, alpha=0.5, beta=0.5, limits="official", temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    a, b = alpha, beta
+    total = 0.0
+    for x, y in zip(p, q, strict=True):
+        zero_at_bad_power = (x == 0 and not (a > 0 and a + b > 0)) or (y == 0 and not (b > 0 and a + b > 0))
+        if zero_at_bad_power or x == y == 0:
+            continue
+        if a == b == 0:
+            total += 0.5 * log(y / x) ** 2
+        elif b == 0:
+            total += ((x**a * a * log(x / y) if x > 0 else 0.0) - x**a + y**a) / a**2
+        elif a == 0:
+            total += ((y**b * b * log(y / x) if y > 0 else 0.0) - y**b + x**b) / b**2
+        elif a + b == 0:
+            total += (log((y / x) ** a) + (x / y) ** a - 1) / a**2
+        else:
+            total -= (x**a * y**b - a / (a + b) * x ** (a + b) - b / (a + b) * y ** (a + b)) / (a * b)
+    if (a, b) in ((1, 0), (0, 1)):  # the sum of p - q over all tokens, which a dropped token takes part of
+        total = kl(p, q) if b == 0 else kl(q, p)
+    if limits == "official" and (a == 0 or b == 0 or a + b == 0) and (a, b) != (0, 0):
+        total *= b if a == 0 else a
+    return total * factor
+
+
+def amari(zq, zp, alpha=0.5, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    if alpha in (0.0, 1.0):
+        return (kl(p, q) if alpha else kl(q, p)) * factor
+    if not 0 < alpha < 1 and not ((p > 0) & (q > 0)).all():
+        return alpha_beta(zq, zp, alpha, 1 - alpha, "exact", temperature, tau_squared)
+    return (float(np.sum(p**alpha * q ** (1 - alpha))) - 1) / (alpha * (alpha - 1)) * factor
+
+
+def renyi(zq, zp, alpha=0.5, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    both = (p > 0) & (q > 0)
+    if alpha == 1.0:
+        return kl(p, q) * factor
+    return log(float(np.sum(p[both] ** alpha * q[both] ** (1 - alpha)))) / (alpha - 1) * factor
+
+
+def hellinger(zq, zp, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    return (1 - float(np.sum(np.sqrt(p * q)))) * factor
+
+
+def entropy(zq, temperature=1.0):
+    q = softmax(zq, temperature)
+    return -float(np.sum(q[q > 0] * np.log(q[q > 0])))
+
+
+def cross_entropy_soft(zq, zp, temperature=1.0, tau_squared=False):
+    p, q, factor = both_sides(zq, zp, temperature, tau_squared)
+    return -float(np.sum(p[q > 0] * np.log(q[q > 0]))) * factor
+
+
 def sft(zq, label, label_smoothing=0.0):
     q = softmax(zq)
     return -(1 - label_smoothing) * log(q[label]) - label_smoothing * float(np.mean(np.log(q[q > 0])))

@@ -36,7 +36,7 @@ def test_per_token(case):
     }
     objective = OBJECTIVES[case["objective"]]
     rows = objective(*[inputs[need] for need in needs(objective)], **case["settings"])
-    loss = rows[counts].mean() + case.get("offset", 0.0)
+    loss = rows[counts].mean() * case.get("tokens_times", 1) + case.get("offset", 0.0)
     torch.testing.assert_close(loss.detach(), torch.tensor(case["loss"], dtype=torch.float64), **TIGHT)
     if "gradient" in case:
         (gradient,) = torch.autograd.grad(loss, student)

@@ -7,7 +7,10 @@ from typing import cast
 from stillhouse.errors import RecipeError
 from stillhouse.objectives.contract import Objective
 from stillhouse.objectives.divergence import akl, forward_kl, jsd, reverse_kl
+from stillhouse.objectives.entropies import cross_entropy_soft, entropy
 from stillhouse.objectives.imitation import sft
+from stillhouse.objectives.mixtures import skew_kl, skew_reverse_kl, symmetric_kl, total_variation
+from stillhouse.objectives.powers import alpha_beta, amari, hellinger, renyi
 from stillhouse.objectives.preference import cpo, dpkd, dpo, ipo, simpo
 from stillhouse.objectives.token_preference import dpkd_token
 
@@ -17,6 +20,16 @@ OBJECTIVES: dict[str, Objective] = {
     "reverse_kl": reverse_kl,
     "jsd": jsd,
     "akl": akl,
+    "symmetric_kl": symmetric_kl,
+    "skew_kl": skew_kl,
+    "skew_reverse_kl": skew_reverse_kl,
+    "total_variation": total_variation,
+    "alpha_beta": alpha_beta,
+    "amari": amari,
+    "renyi": renyi,
+    "hellinger": hellinger,
+    "entropy": entropy,
+    "cross_entropy_soft": cross_entropy_soft,
     "dpkd_token": dpkd_token,
     "dpkd": dpkd,
     "dpo": dpo,
