@@ -1,46 +1,17 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from stillhouse.objectives import OBJECTIVES, needs
-from stillhouse.objectives.preference import cpo, dpkd, dpo, ipo, simpo
-
-STUDENT = torch.tensor([-9.0, -12.0]).double(), torch.tensor([-11.0, -10.5]).double()
-OTHER = torch.tensor([-8.0, -12.5]).double(), torch.tensor([-15.0, -9.0]).double()
-LENGTHS = torch.tensor([4, 6]), torch.tensor([5, 3])
-GIVEN = dict(
-    zip(
-        ["student_chosen_logp", "student_rejected_logp", "chosen_length", "rejected_length"],
-        [*STUDENT, *LENGTHS],
-        strict=True,
-    )
-) | {
-    f"{who}_{which}_logp": OTHER[i]
-    for who in ("teacher", "reference")
-    for i, which in enumerate(["chosen", "rejected"])
-}
-PREFERENCE = ["dpkd", "dpo", "ipo", "cpo", "simpo"]
-
-
-def run(name, given=None, **settings):
-    return OBJECTIVES[name](*[(GIVEN | (given or {}))[need] for need in needs(OBJECTIVES[name])], **settings)
-
-
-def log_sigmoid(x):
-    return -np.logaddexp(0.0, -x)
-
-
-def numbers():
-    return [t.numpy().astype(np.float64) for t in (*STUDENT, *OTHER, *LENGTHS)]
+from stillhouse.objectives.preference import dpkd, dpo, hinge_dpo, ipo
+from tests.objectives.pairs import LENGTHS, OTHER, STUDENT, check_shape_and_gradient, log_sigmoid, numbers, run
 
 
 def test_oracles():
     qw, ql, pw, pl, nw, nl = numbers()
     ratio = (qw - ql) - (pw - pl)
     mean_ratio = (qw - pw) / nw - (ql - pl) / nl
-    margin = 2.0 * (qw / nw - ql / nl) - 0.5
+    lost = (pw - qw).clip(min=0)
     cases = [
         (run("dpkd"), -log_sigmoid(0.1 * mean_ratio)),
         (run("dpkd", beta=0.7, length_normalised=False), -log_sigmoid(0.7 * ratio)),
@@ -48,23 +19,16 @@ def test_oracles():
         (run("dpo", label_smoothing=0.2), -0.8 * log_sigmoid(0.1 * ratio) - 0.2 * log_sigmoid(-0.1 * ratio)),
         (run("ipo", tau=0.2), (ratio - 2.5) ** 2),
         (run("ipo", length_normalised=True), (mean_ratio - 5.0) ** 2),
-        (run("cpo"), -log_sigmoid(0.1 * (qw - ql)) - qw / nw),
-        (run("cpo", nll="sum", nll_weight=0.5), -log_sigmoid(0.1 * (qw - ql)) - 0.5 * qw),
-        (run("simpo"), -log_sigmoid(margin)),
-        (run("simpo", label_smoothing=0.1), -0.9 * log_sigmoid(margin) - 0.1 * log_sigmoid(-margin)),
+        (run("hinge_dpo", beta=0.5), (1 - 0.5 * ratio).clip(min=0)),
+        (run("dpop", penalty=5.0), -log_sigmoid(0.3 * (ratio - 5.0 * lost))),
     ]
     for value, oracle in cases:
         torch.testing.assert_close(value, torch.from_numpy(oracle))
 
 
-@pytest.mark.parametrize("name", PREFERENCE)
+@pytest.mark.parametrize("name", ["dpkd", "dpo", "ipo", "hinge_dpo", "dpop"])
 def test_shape_dtype_and_gradient(name):
-    narrow = {k: v.bfloat16() if v.is_floating_point() else v for k, v in GIVEN.items()}
-    value = run(name, narrow)
-    assert value.shape == (2,) and value.dtype == torch.float32
-    wanted = needs(OBJECTIVES[name])
-    tensors = [GIVEN[n].clone().requires_grad_(GIVEN[n].is_floating_point()) for n in wanted]
-    assert torch.autograd.gradcheck(OBJECTIVES[name], tensors)
+    check_shape_and_gradient(name)
 
 
 def slopes(value, *tensors):
@@ -120,10 +84,12 @@ def test_ipo_is_zero_at_its_optimum():
     torch.testing.assert_close(value, torch.zeros(2, dtype=torch.float64))
 
 
-def test_simpo_without_gamma_and_with_equal_lengths_is_cpo_preference():
-    five = torch.tensor([5, 5])
-    torch.testing.assert_close(
-        simpo(*STUDENT, five, five, beta=0.5, gamma=0.0), cpo(*STUDENT, five, beta=0.1, nll_weight=0.0)
-    )
-    equal = torch.tensor([-5.0, -5.0])
-    torch.testing.assert_close(simpo(equal, equal, five, five, gamma=0.5), torch.full((2,), math.log1p(math.exp(0.5))))
+def test_hinge_has_no_gradient_once_the_margin_is_met():
+    chosen = STUDENT[0].clone().requires_grad_()
+    value = hinge_dpo(chosen, OTHER[1] - 30.0, *OTHER, beta=0.1)
+    assert (value == 0).all() and (slopes(value, chosen)[0] == 0).all()
+
+
+def test_dpop_is_dpo_while_the_chosen_answer_keeps_its_likelihood():
+    assert float(run("dpop", beta=0.1)[1]) == pytest.approx(float(run("dpo")[1]))
+    assert float(run("dpop", beta=0.1)[0]) > float(run("dpo")[0])

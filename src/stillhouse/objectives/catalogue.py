@@ -11,7 +11,8 @@ from stillhouse.objectives.entropies import cross_entropy_soft, entropy
 from stillhouse.objectives.imitation import sft
 from stillhouse.objectives.mixtures import skew_kl, skew_reverse_kl, symmetric_kl, total_variation
 from stillhouse.objectives.powers import alpha_beta, amari, hellinger, renyi
-from stillhouse.objectives.preference import cpo, dpkd, dpo, ipo, simpo
+from stillhouse.objectives.preference import dpkd, dpo, dpop, hinge_dpo, ipo
+from stillhouse.objectives.reference_free import cpo, orpo, simpo, slic
 from stillhouse.objectives.token_preference import dpkd_token
 
 OBJECTIVES: dict[str, Objective] = {
@@ -34,8 +35,12 @@ OBJECTIVES: dict[str, Objective] = {
     "dpkd": dpkd,
     "dpo": dpo,
     "ipo": ipo,
+    "hinge_dpo": hinge_dpo,
+    "dpop": dpop,
     "cpo": cpo,
     "simpo": simpo,
+    "orpo": orpo,
+    "slic": slic,
 }
 
 

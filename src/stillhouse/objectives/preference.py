@@ -1,11 +1,9 @@
-"""Preference over pairs of answers, one number a pair: a chosen answer y_w is to win over a rejected one, y_l.
+"""Preference against a reference model, one number a pair: a chosen answer y_w is to win over a rejected one, y_l.
 
 Inputs are log-probabilities in nats summed over an answer's tokens (end of sequence included), and the token counts.
 With a teacher as the reference and its own answer as the chosen one, `dpo`, `ipo`, `cpo` and `simpo` are the rivals in
 Table 2 of DPKD (arXiv 2406.19774): bind the role "reference" to the teacher in the recipe.
 """
-
-from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -55,7 +53,7 @@ def dpo(
     margin = _log_ratio_margin(
         student_chosen_logp, student_rejected_logp, reference_chosen_logp, reference_rejected_logp
     )
-    return _smoothed(beta * margin, label_smoothing)
+    return smoothed_log_loss(beta * margin, label_smoothing)
 
 
 def ipo(
@@ -81,45 +79,44 @@ def ipo(
     return (chosen - rejected - 1 / (2 * tau)).square()
 
 
-def cpo(
+def hinge_dpo(
     student_chosen_logp: Float[Tensor, "B"],
     student_rejected_logp: Float[Tensor, "B"],
-    chosen_length: Int[Tensor, "B"],
+    reference_chosen_logp: Float[Tensor, "B"],
+    reference_rejected_logp: Float[Tensor, "B"],
     *,
-    beta: float = 0.1,
-    nll_weight: float = 1.0,
-    nll: Literal["mean", "sum"] = "mean",
+    beta: float = 0.05,
 ) -> Float[Tensor, "B"]:
-    """-log sigma(beta [log q(y_w) - log q(y_l)]) + nll_weight NLL(y_w) (arXiv 2401.08417). No reference model.
+    """max(0, 1 - beta h) with h = log[q/ref](y_w) - log[q/ref](y_l): RSO's hinge-norm (arXiv 2309.06657).
 
-    The preference term uses sums. `nll="sum"` is the NLL as the paper prints it, -log q(y_w); `nll="mean"` divides it
-    by the number of tokens. The released code divides by the tokens of the whole batch, which is not a number of one
-    pair: for exactly that, set `nll_weight` to 0 and add `sft` on the chosen answers with the reduction "token".
+    Sums of log-probabilities. No gradient once the margin is met. RSO uses beta = 0.05 on pairs that it resamples
+    first.
     """
-    chosen = widen(student_chosen_logp)
-    value = -logsigmoid(beta * (chosen - widen(student_rejected_logp)))
-    return value - nll_weight * (chosen / chosen_length if nll == "mean" else chosen)
+    margin = _log_ratio_margin(
+        student_chosen_logp, student_rejected_logp, reference_chosen_logp, reference_rejected_logp
+    )
+    return (1 - beta * margin).clamp_min(0.0)
 
 
-def simpo(
+def dpop(
     student_chosen_logp: Float[Tensor, "B"],
     student_rejected_logp: Float[Tensor, "B"],
-    chosen_length: Int[Tensor, "B"],
-    rejected_length: Int[Tensor, "B"],
+    reference_chosen_logp: Float[Tensor, "B"],
+    reference_rejected_logp: Float[Tensor, "B"],
     *,
-    beta: float = 2.0,
-    gamma: float = 0.5,
-    label_smoothing: float = 0.0,
+    beta: float = 0.3,
+    penalty: float = 50.0,
 ) -> Float[Tensor, "B"]:
-    """-log sigma(m) with m = beta / |y_w| log q(y_w) - beta / |y_l| log q(y_l) - gamma (arXiv 2405.14734). No
-    reference.
+    """-log sigma(beta [h - penalty max(0, log[ref/q](y_w))]), h as in `dpo`: DPO-Positive (arXiv 2402.13228).
 
-    `gamma` is the target margin itself: the released code's gamma_beta_ratio times beta. With e = `label_smoothing` >
-    0: -(1 - e) log sigma(m) - e log sigma(-m).
+    The penalty, inside the sigmoid and multiplied by beta, keeps the chosen answer as likely as under the reference.
+    (The `dpop` setting of `dpkd_token` is the other form, outside the sigmoid.)
     """
-    chosen = widen(student_chosen_logp) / chosen_length
-    rejected = widen(student_rejected_logp) / rejected_length
-    return _smoothed(beta * (chosen - rejected) - gamma, label_smoothing)
+    margin = _log_ratio_margin(
+        student_chosen_logp, student_rejected_logp, reference_chosen_logp, reference_rejected_logp
+    )
+    lost = (widen(reference_chosen_logp) - widen(student_chosen_logp)).clamp_min(0.0)
+    return -logsigmoid(beta * (margin - penalty * lost))
 
 
 def _log_ratio_margin(
@@ -131,5 +128,6 @@ def _log_ratio_margin(
     return (widen(chosen) - widen(rejected)) - (widen(reference_chosen) - widen(reference_rejected))
 
 
-def _smoothed(margin: Float[Tensor, "B"], label_smoothing: float) -> Float[Tensor, "B"]:
+def smoothed_log_loss(margin: Float[Tensor, "B"], label_smoothing: float) -> Float[Tensor, "B"]:
+    """-(1 - e) log sigma(margin) - e log sigma(-margin), e = `label_smoothing`: that share of the labels is wrong."""
     return -(1 - label_smoothing) * logsigmoid(margin) - label_smoothing * logsigmoid(-margin)
