@@ -49,12 +49,12 @@ def converse(run_folder: Path | str, prompt: str | None) -> None:
 
 def participants(run_folder: Path | str) -> dict[str, "LanguageModel"]:
     """The three models of a run."""
-    from stillhouse.models.load import load
-    from stillhouse.models.student import read_origin, remake_student
-
     run = Run.open(run_folder, exclusive=False)
     if not run.model_dir.is_dir():
         raise RunError(f"{run.folder} has no trained student yet; train one with: stillhouse train {run.folder}")
+    from stillhouse.models.load import load
+    from stillhouse.models.student import read_origin, remake_student
+
     recipe = run.recipe
     teacher = load(recipe.teacher.model, dtype=recipe.teacher.dtype)
     models = {"teacher": teacher}

@@ -50,8 +50,6 @@ def compare(recipe: Recipe, methods: Sequence[str], seeds: Sequence[int], folder
         ConfigError: a method or seed that is none, found before anything runs.
         StillhouseError: whatever ends a run.
     """
-    from stillhouse.report import write_report
-
     base = _last_train(recipe, "the compared recipe")
     entries = [Entry(name, seed, train) for name, train in _methods(methods, base).items() for seed in _seeds(seeds)]
     folder = Path(folder or Path("runs") / f"compare-{recipe.name}").expanduser()
@@ -67,9 +65,16 @@ def compare(recipe: Recipe, methods: Sequence[str], seeds: Sequence[int], folder
         _do(wanted, folder / entry.folder, folder)
         finished[entry.folder] = key
         _write(folder, recipe, entries, finished)
-        write_report(folder)
-    write_report(folder)
+        write_page(folder)
+    write_page(folder)
     return folder
+
+
+def write_page(folder: Path) -> None:
+    """The report on what is there by now."""
+    from stillhouse.report import write_report
+
+    write_report(folder)
 
 
 def parse_seeds(text: str) -> list[int]:

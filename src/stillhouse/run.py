@@ -126,7 +126,7 @@ class Run:
         """run.json as it is now."""
         return _read_manifest(self.folder)
 
-    def note(self, stage: str, seconds: float, **facts: Any) -> None:
+    def note(self, stage: str, seconds: int | float, **facts: Any) -> None:
         """Add a stage's wall time (seconds) to run.json, and facts about it; a resumed stage sums its times."""
         manifest = self.manifest
         manifest["stages"][stage] = {

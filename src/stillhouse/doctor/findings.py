@@ -46,7 +46,7 @@ class Report:
         return table
 
 
-def size(number: float, unit: str = "B") -> str:
+def size(number: int | float, unit: str = "B") -> str:
     """1234567 as "1.2 MB"."""
     for prefix in ("", "k", "M", "G"):
         if abs(number) < 1000:

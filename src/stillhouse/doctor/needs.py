@@ -150,7 +150,7 @@ def measured_speed() -> float:
 
 
 def _row(recipe: Recipe, amount: Amount) -> float:
-    return min(recipe.data.max_tokens, amount.prompt_tokens + amount.answer_tokens)
+    return min(float(recipe.data.max_tokens), amount.prompt_tokens + amount.answer_tokens)
 
 
 def _texts(train: Train) -> frozenset[str]:
