@@ -90,6 +90,7 @@ def test_a_comparison_overlays_methods(pages: dict[str, str]) -> None:
         "Implicit reward: of y_t",
         "Implicit reward: of y_s",
     } <= set(titles)
+    assert '<span style="border-color: var(--c2)">sft</span>' in pages["compare"]
     assert "Comparison of 5 methods over 3 seeds" in pages["compare"] and 'class="best"' in pages["compare"]
     assert "--methods dpkd,sft,kd,seqkd,akl --seeds 1,2,3" in pages["compare"]
 

@@ -95,3 +95,15 @@ def test_markdown_escapes_and_has_equal_rows() -> None:
 def test_names_cannot_steer_a_terminal() -> None:
     table = Table("t\x1b[2J", (HIGHER,), (Row("m\x1b[31m", "", (Cell(),)),))
     assert "\x1b" not in table.to_text() + table.to_markdown() and "␛" in table.to_text()
+
+
+def test_several_tasks_are_apart_from_the_other_measures() -> None:
+    columns = (
+        HIGHER,
+        Column("ROUGE-L", "b", "0 to 100", "higher"),
+        Column("ROUGE-L", "c", "0 to 100", "higher"),
+        LOWER,
+    )
+    parts = Table("t", columns, (Row("m", "", tuple(Cell(digits=i) for i in range(4))),)).parts
+    assert [p.columns for p in parts] == [columns[:3], columns[3:]]
+    assert [c.digits for p in parts for c in p.rows[0].cells] == [0, 1, 2, 3]

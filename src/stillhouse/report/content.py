@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stillhouse.report import words
-from stillhouse.report.figures import Figure, band_figures, compare_figures, run_figures, tradeoff_figures
+from stillhouse.report.figures import Figure, band_figures, compare_figures, legend, run_figures, tradeoff_figures
 from stillhouse.report.read import CompareFolder, RunFolder
 from stillhouse.report.samples import SideBySide, side_by_side
 from stillhouse.report.tables import ROLES, Table, compare_table, run_table, task_title
@@ -44,6 +44,7 @@ class Content:
     curves: tuple[Figure, ...]
     curves_note: str
     bands: tuple[Figure, ...]
+    legend: tuple[tuple[str, str], ...]
     tradeoff: tuple[Figure, ...]
     samples: Mapping[str, tuple[SideBySide, ...]]
     command: str
@@ -67,6 +68,7 @@ def run_content(run: RunFolder) -> Content:
         curves=tuple(run_figures(run)),
         curves_note=_stages_note(run),
         bands=tuple(band_figures(run)),
+        legend=legend(run),
         tradeoff=tuple(tradeoff_figures(run)),
         samples=side_by_side(roles),
         command=words.run_command(run),
@@ -95,6 +97,7 @@ def compare_content(compare: CompareFolder) -> Content:
         curves=tuple(compare_figures(compare)),
         curves_note="Lines are means over seeds; bands reach from the lowest to the highest seed.",
         bands=tuple(band_figures(compare)),
+        legend=legend(compare),
         tradeoff=tuple(tradeoff_figures(compare)),
         samples=side_by_side(roles),
         command=words.compare_command(compare),

@@ -12,7 +12,7 @@ from stillhouse.report.curves import Boundary, Line, boundaries, keys, line, mea
 from stillhouse.report.labels import Pen
 from stillhouse.report.plots import Bars, Spot
 from stillhouse.report.read import CompareFolder, RunFolder
-from stillhouse.report.style import METHODS, STUDENT, TEACHER, UNTRAINED, method_style
+from stillhouse.report.style import METHODS, STUDENT, TEACHER, UNTRAINED, css, method_style
 from stillhouse.report.tables import ROLES, task_title
 
 ROLE_PENS = {"teacher": Pen(TEACHER), "untrained": Pen(UNTRAINED), "student": Pen(STUDENT)}
@@ -108,6 +108,11 @@ def band_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:
             shown = [Bars(label, bands, pen) for label, bands, pen in means if bands]
             if shown:
                 yield Figure(f"{title} on {task_title(task)}", plots.bars(f"{measure}-{task}", shown, counts, unit))
+
+
+def legend(folder: RunFolder | CompareFolder) -> tuple[tuple[str, str], ...]:
+    """Who has which colour, as (label, CSS colour)."""
+    return tuple((label, css(pen.colour)) for label, pen, _ in _models(folder))
 
 
 def tradeoff_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:

@@ -41,13 +41,19 @@ def render(found: RunFolder | CompareFolder) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"task_title": task_title, "unbroken": _unbroken}
+    environment.filters |= {"task_heading": _task_heading, "unbroken": _unbroken}
     return environment.get_template("page.html.j2").render(page=content)
 
 
 def _shown(value: Any) -> Any:
     """What the template prints: text without hidden characters; the figures as they are."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _task_heading(task: str) -> str:
+    """A task's own name as it is written; ours with a capital."""
+    title = task_title(task)
+    return task if title == task else title.capitalize()
 
 
 def _unbroken(heading: str) -> str:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from stillhouse.evaluate.scores import Score
@@ -82,7 +80,10 @@ def trajectory(name: str, paths: Sequence[tuple[str, Line, Line, Pen]], x_label:
 
 
 def bars(name: str, models: Sequence[Bars], counts: dict[str, int], unit: str) -> Markup:
-    """Scores by golden-response length, one bar a model, with 95 % intervals; `counts`: examples in each band."""
+    """Scores by golden-response length, one bar a model, with 95 % intervals; the page has the legend.
+
+    `counts` are the examples in each band.
+    """
     bands = sorted({b for m in models for b in m.bands}, key=_band_start)
     width = 0.8 / max(1, len(models))
     with panel() as (figure, axes):
@@ -96,7 +97,6 @@ def bars(name: str, models: Sequence[Bars], counts: dict[str, int], unit: str) -
                     _bar(axes, x, width, model.bands[band], model.pen, written=len(models) <= 3)
         axes.set_ylim(bottom=0, top=max(axes.get_ylim()[1], 1e-9) * 1.06)
         axes.set_xlim(-0.55, len(bands) - 0.45)
-        _legend(figure, models)
         return to_svg(figure, name, f"{unit} by length of the reference answer: {', '.join(m.label for m in models)}")
 
 
@@ -166,15 +166,6 @@ def _bar(axes: Axes, x: float, width: float, score: Score, pen: Pen, written: bo
     if written:
         axes.annotate(f"{score.value:.1f}", (x, top), xytext=(0, 2), textcoords="offset points", ha="center",
                       color=MUTED, fontsize=7.5)  # fmt: skip
-
-
-def _legend(figure: Figure, models: Sequence[Bars]) -> None:
-    """One patch a model above the panel, read along the rows."""
-    columns = max(1, min(len(models), 78 // (max(len(m.label) for m in models) + 5)))
-    patches = [Patch(color=m.pen.colour, label=m.label) for m in models]
-    handles = [patch for first in range(columns) for patch in patches[first::columns]]
-    figure.legend(handles=handles, loc="outside upper left", frameon=False, ncols=columns, handlelength=0.8,
-                  handleheight=0.8, columnspacing=1.2, labelcolor=INK, borderpad=0)  # fmt: skip
 
 
 def _joined(across: Line, up: Line) -> tuple[list[float], list[float]]:

@@ -56,6 +56,11 @@ _RC: dict[Any, Any] = {
 }
 
 
+def css(colour: str) -> str:
+    """The page's own name of a colour."""
+    return f"var(--{_VARIABLES[colour]})"
+
+
 def method_style(index: int) -> tuple[str, str | tuple[int, tuple[float, ...]]]:
     """Colour and dash of the method at `index`: eight colours, then the same eight dashed, then dotted."""
     return METHODS[index % len(METHODS)], DASHES[(index // len(METHODS)) % len(DASHES)]
@@ -80,7 +85,7 @@ def to_svg(figure: Figure, name: str, label: str) -> Markup:
     svg = printable(out.getvalue().decode("utf-8"))
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' (xmlns(:\w+)?|version|width|height)="[^"]*"', "", svg[: (end := svg.index(">"))]) + svg[end:]
-    svg = re.sub(r"#0a0[bc]\d\d", lambda m: f"var(--{_VARIABLES[m[0]]})", svg)
+    svg = re.sub(r"#0a0[bc]\d\d", lambda m: css(m[0]), svg)
     svg = re.sub(
         r"font-family: [^;\"]*;? ?|font: ([\d.]+px)[^;\"]*", lambda m: f"font-size: {m[1]}" if m[1] else "", svg
     )

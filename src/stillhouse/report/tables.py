@@ -93,6 +93,18 @@ class Table:
                 spans.append((column.group, 1))
         return tuple(spans)
 
+    @property
+    def parts(self) -> tuple["Table", ...]:
+        """The table as it fits a page: with more than one task, the tasks and the other measures apart."""
+        tasks = sum(c.group not in (_DISTANCE, _SIZE) for c in self.columns)
+        if tasks <= 2:
+            return (self,)
+        halves = (slice(0, tasks), slice(tasks, None))
+        return tuple(
+            replace(self, columns=self.columns[h], rows=tuple(replace(r, cells=r.cells[h]) for r in self.rows))
+            for h in halves
+        )
+
     def to_rich(self) -> rich.table.Table:
         """For the terminal: measures down the side and models across; above four models intervals are stacked."""
         table = rich.table.Table(
