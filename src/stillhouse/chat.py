@@ -78,6 +78,6 @@ def answer(model: "LanguageModel", prompt: str) -> str:
 
 def show(console: Console, answers: dict[str, str]) -> None:
     """The answers in columns, or below each other where the terminal is narrow."""
-    width = max(30, console.width // len(answers) - 1)
+    width = max(24, console.width // len(answers) - 1)
     panels = [Panel(Text(text or "(no answer)"), title=TITLES[role], width=width) for role, text in answers.items()]
     console.print(Columns(panels, padding=(0, 1, 0, 0)))
