@@ -37,6 +37,17 @@ def test_settings():
     with pytest.raises(RecipeError, match="'jsd' has no setting 'betta'; its settings are beta, temperature"):
         check_settings(OBJECTIVES["jsd"], {"betta": 0.1})
 
+    for settings, fault in [
+        ({"temperature": 0.0}, "'temperature' is 0.0; it should be greater than 0"),
+        ({"beta": 2}, "'beta' is 2; it should be less than or equal to 1"),
+        ({"beta": "much"}, "'beta' is 'much'; it should be a valid number"),
+        ({"tau_squared": 1}, "'tau_squared' is 1; it should be a valid boolean"),
+    ]:
+        with pytest.raises(RecipeError, match=fault):
+            check_settings(OBJECTIVES["jsd"], settings)
+    with pytest.raises(RecipeError, match="'head' is 'papers'; it should be 'official' or 'paper'"):
+        check_settings(OBJECTIVES["akl"], {"head": "papers"})
+
     def mine(labels): ...
 
     with pytest.raises(RecipeError, match="it has no settings"):

@@ -108,6 +108,27 @@ def test_autocast_multiplies_in_bfloat16_and_returns_float32_gradients():
     assert all(g.dtype == torch.float32 for g in torch.autograd.grad(cast, student))
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["forward_kl", "jsd", "akl", "sft", "hellinger"])
+def test_gpu_equals_cpu(name):
+    student, teacher = tensors()
+    expected = torch.autograd.grad(sliced(name, {}, student, teacher)[0], student)
+    student, teacher = [t.detach().cuda().requires_grad_() for t in student], [t.cuda() for t in teacher]
+    loss, _ = fused(
+        OBJECTIVES[name],
+        student[0],
+        Head(student[1], student[2]),
+        WEIGHTS.cuda(),
+        settings={},
+        labels=LABELS.cuda(),
+        teacher_hidden=teacher[0],
+        teacher_head=Head(teacher[1]),
+        vocabulary=V,
+    )
+    for gradient, wanted in zip(torch.autograd.grad(loss, student), expected, strict=True):
+        torch.testing.assert_close(gradient.cpu(), wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_tied_embeddings_add_up():
     student, teacher = tensors()
     embedding = student[1].detach().clone().requires_grad_()

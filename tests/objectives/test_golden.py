@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stillhouse.objectives import OBJECTIVES, needs
+from stillhouse.objectives import OBJECTIVES, needs, row_weights
 from stillhouse.objectives.preference import dpkd
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,7 +21,7 @@ def identifier(case):
     return f"{case['objective']}-{case['settings']}"
 
 
-PER_TOKEN, PREFERENCE, DPKD = read("per_token"), read("preference"), read("dpkd")
+PER_TOKEN, PREFERENCE, DISTILLM2 = read("per_token"), read("preference"), read("distillm2")
 
 
 @pytest.mark.parametrize("case", PER_TOKEN["cases"], ids=identifier)
@@ -60,11 +60,11 @@ def test_preference(case):
         torch.testing.assert_close(found, torch.tensor(gradient, dtype=torch.float64), **TIGHT)
 
 
-@pytest.mark.parametrize("case", DPKD["cases"], ids=lambda case: str(case["settings"]))
+@pytest.mark.parametrize("case", DISTILLM2["cases"], ids=lambda case: str(case["settings"]))
 def test_dpkd_from_logits(case):
-    student = torch.tensor(DPKD["inputs"]["student_logits"], dtype=torch.float64, requires_grad=True)
-    teacher = torch.tensor(DPKD["inputs"]["teacher_logits"], dtype=torch.float64)
-    labels = torch.tensor(DPKD["inputs"]["labels"])[:, 1:]
+    student = torch.tensor(DISTILLM2["inputs"]["student_logits"], dtype=torch.float64, requires_grad=True)
+    teacher = torch.tensor(DISTILLM2["inputs"]["teacher_logits"], dtype=torch.float64)
+    labels = torch.tensor(DISTILLM2["inputs"]["labels"])[:, 1:]
     lengths = (labels != -100).sum(-1)
 
     def summed(logits):
@@ -76,3 +76,18 @@ def test_dpkd_from_logits(case):
     torch.testing.assert_close(losses.detach(), torch.tensor(case["losses"], dtype=torch.float64), **TIGHT)
     (gradient,) = torch.autograd.grad(losses.mean(), student)
     torch.testing.assert_close(gradient, torch.tensor(case["gradient"], dtype=torch.float64), **TIGHT)
+
+
+@pytest.mark.parametrize("case", DISTILLM2["sequence_means"], ids=identifier)
+def test_mean_over_sequences_of_both_answers(case):
+    student = torch.tensor(DISTILLM2["inputs"]["student_logits"], dtype=torch.float64, requires_grad=True)
+    teacher = torch.tensor(DISTILLM2["inputs"]["teacher_logits"], dtype=torch.float64)
+    counts = torch.tensor(DISTILLM2["inputs"]["labels"])[:, 1:] != -100
+    rows = OBJECTIVES[case["objective"]](student[:, :-1][counts], teacher[:, :-1][counts], **case["settings"])
+    segment = counts.nonzero()[:, 0]
+    pairs = 2  # a pair's loss is the sum of its two sequences' means
+    loss = rows @ row_weights(segment, reduction="sequence", tokens=len(rows), sequences=pairs).double()
+    torch.testing.assert_close(loss.detach(), torch.tensor(case["loss"], dtype=torch.float64), rtol=1e-7, atol=0.0)
+    (gradient,) = torch.autograd.grad(loss, student)
+    expected = torch.tensor(case["gradient"], dtype=torch.float64)
+    torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)

@@ -1,5 +1,4 @@
-"""Hand-written gradients of the divergences that training spends its time in. Tested equal to autograd; nothing else
-knows.
+"""Hand-written gradients of the objectives that training spends its time in; tested equal to autograd.
 
 A closed form takes a block of float32 (or wider) logits and returns the value of each row and its gradient with respect
 to the student's logits. It leaves both blocks as they are. It knows nothing of -inf: a block with a row that comes out
@@ -15,6 +14,7 @@ from torch import Tensor
 from stillhouse.objectives.contract import Objective
 from stillhouse.objectives.divergence import akl, forward_kl, head_share, jsd, reverse_kl
 from stillhouse.objectives.imitation import sft
+from stillhouse.objectives.mixtures import skew_kl, skew_reverse_kl
 
 ClosedForm = Callable[..., tuple[Tensor, Tensor]]
 
@@ -43,11 +43,45 @@ def _jsd(
         return _reverse_kl(student, teacher, temperature=temperature, tau_squared=tau_squared)
     log_q, log_p = _log_softmax(student, temperature), _log_softmax(teacher, temperature)
     q, p = log_q.exp(), log_p.exp()
-    log_m = torch.lerp(q, p, beta).clamp_min_(torch.finfo(q.dtype).tiny).log_()
+    log_m = _mixture(q, p, beta).log_()
     of_student = _dot(q, log_q.sub_(log_m))
     value = beta * _dot(p, log_p.sub_(log_m)) + (1 - beta) * of_student
     gradient = log_q.sub_(of_student.unsqueeze(-1)).mul_(q).mul_(1 - beta)
     return _scaled(value, gradient, temperature, tau_squared)
+
+
+def _skew_kl(
+    student: Tensor, teacher: Tensor, *, alpha: float = 0.1, temperature: float = 1.0, tau_squared: bool = False
+) -> Any:
+    if alpha == 0.0:
+        return _forward_kl(student, teacher, temperature=temperature, tau_squared=tau_squared)
+    log_q, log_p = _log_softmax(student, temperature), _log_softmax(teacher, temperature)
+    q, p = log_q.exp_(), log_p.exp()
+    mixture = _mixture(q, p, alpha)
+    slope = (p / mixture).mul_(alpha - 1)
+    value = _dot(p, log_p.sub_(mixture.log_()))
+    return _scaled(value, _through_softmax(slope, q), temperature, tau_squared)
+
+
+def _skew_reverse_kl(
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    alpha: float = 0.1,
+    detach_mixture: bool = False,
+    temperature: float = 1.0,
+    tau_squared: bool = False,
+) -> Any:
+    if alpha == 0.0:
+        return _reverse_kl(student, teacher, temperature=temperature, tau_squared=tau_squared)
+    log_q, log_p = _log_softmax(student, temperature), _log_softmax(teacher, temperature)
+    q, p = log_q.exp(), log_p.exp_()
+    mixture = _mixture(q, p, 1 - alpha)
+    through_mixture = None if detach_mixture else (q / mixture).mul_(alpha)
+    gap = log_q.sub_(mixture.log_())
+    value = _dot(q, gap)
+    slope = gap if through_mixture is None else gap.sub_(through_mixture)
+    return _scaled(value, _through_softmax(slope, q), temperature, tau_squared)
 
 
 def _akl(
@@ -85,12 +119,24 @@ CLOSED_FORMS: dict[Objective, ClosedForm] = {
     reverse_kl: _reverse_kl,
     jsd: _jsd,
     akl: _akl,
+    skew_kl: _skew_kl,
+    skew_reverse_kl: _skew_reverse_kl,
     sft: _sft,
 }
 
 
 def _log_softmax(logits: Tensor, temperature: float) -> Tensor:
     return torch.log_softmax(logits if temperature == 1.0 else logits / temperature, dim=-1)
+
+
+def _mixture(q: Tensor, p: Tensor, share: float) -> Tensor:
+    """(1 - share) q + share p, kept above zero for the logarithm."""
+    return torch.lerp(q, p, share).clamp_min_(torch.finfo(q.dtype).tiny)
+
+
+def _through_softmax(slope: Tensor, q: Tensor) -> Tensor:
+    """From the gradient with respect to q (overwritten) to the one with respect to q's logits."""
+    return slope.sub_(_dot(q, slope).unsqueeze(-1)).mul_(q)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

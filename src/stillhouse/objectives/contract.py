@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from inspect import Parameter
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from stillhouse.errors import RecipeError
@@ -37,12 +38,18 @@ def is_per_sequence(objective: Objective) -> bool:
 
 
 def check_settings(objective: Objective, settings: Mapping[str, Any]) -> None:
-    """Raises RecipeError for a key that is not a keyword-only parameter of the objective, naming the legal ones."""
+    """Raises RecipeError for a key that the objective has not, naming the legal ones, and for a value out of range."""
     legal = [p.name for p in _parameters(objective) if p.kind is Parameter.KEYWORD_ONLY]
-    for key in settings:
+    types = get_type_hints(objective, include_extras=True)
+    for key, value in settings.items():
         if key not in legal:
             known = f"its settings are {', '.join(legal)}" if legal else "it has no settings"
             raise RecipeError(f"objective '{_name(objective)}' has no setting '{key}'; {known}")
+        try:
+            TypeAdapter(types.get(key, Any)).validate_python(value, strict=True)
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"].replace("Input", "it", 1)
+            raise RecipeError(f"objective '{_name(objective)}': setting '{key}' is {value!r}; {fault}") from error
 
 
 def _parameters(objective: Objective) -> list[Parameter]:

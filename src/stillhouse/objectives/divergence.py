@@ -12,13 +12,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stillhouse.objectives.distributions import kl, log_mixture, log_probs
+from stillhouse.objectives.settings import Fraction, Positive
 
 
 def forward_kl(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """KL(p || q) = sum_v p_v log(p_v / q_v), in nats per token. Mode-covering; unbounded.
@@ -34,7 +35,7 @@ def reverse_kl(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """KL(q || p) = sum_v q_v log(q_v / p_v), in nats per token. Mode-seeking; unbounded (arXiv 2306.08543)."""
@@ -46,8 +47,8 @@ def jsd(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    beta: float = 0.5,
-    temperature: float = 1.0,
+    beta: Fraction = 0.5,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """beta KL(p || m) + (1 - beta) KL(q || m) with m = beta p + (1 - beta) q, in nats per token (arXiv 2306.13649).
@@ -70,9 +71,9 @@ def akl(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    mu: float = 0.5,
+    mu: Fraction = 0.5,
     head: Literal["official", "paper"] = "official",
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """Adaptive KL: g_h / (g_h + g_t) KL(p || q) + g_t / (g_h + g_t) KL(q || p), in nats per token (arXiv 2404.02657).

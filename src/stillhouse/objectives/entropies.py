@@ -5,12 +5,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stillhouse.objectives.distributions import log_probs
+from stillhouse.objectives.settings import Positive
 
 
 def entropy(
     student_logits: Float[Tensor, "*batch V"],
     *,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
 ) -> Float[Tensor, "*batch"]:
     """H(q) = -sum_v q_v log q_v of the student, in nats per token (Shannon, 1948). As a loss: be certain."""
     return cross_entropy_soft(student_logits, student_logits, temperature=temperature)
@@ -20,7 +21,7 @@ def cross_entropy_soft(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """-sum_v p_v log q_v = KL(p || q) + H(p), in nats per token (arXiv 1503.02531).

@@ -5,13 +5,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stillhouse.objectives.distributions import log_probs
+from stillhouse.objectives.settings import Fraction
 
 
 def sft(
     student_logits: Float[Tensor, "*batch V"],
     labels: Int[Tensor, "*batch"],
     *,
-    label_smoothing: float = 0.0,
+    label_smoothing: Fraction = 0.0,
 ) -> Float[Tensor, "*batch"]:
     """-(1 - e) log q(label) - e mean_v log q_v with e = `label_smoothing`, in nats per token.
 

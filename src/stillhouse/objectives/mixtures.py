@@ -5,14 +5,15 @@ from torch import Tensor
 
 from stillhouse.objectives.distributions import kl, log_mixture, log_probs
 from stillhouse.objectives.divergence import forward_kl, reverse_kl
+from stillhouse.objectives.settings import Fraction, Positive
 
 
 def symmetric_kl(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    weight: float = 0.5,
-    temperature: float = 1.0,
+    weight: Fraction = 0.5,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """(1 - w) KL(p || q) + w KL(q || p) with w = `weight`, in nats per token.
@@ -29,8 +30,8 @@ def skew_kl(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    alpha: float = 0.1,
-    temperature: float = 1.0,
+    alpha: Fraction = 0.1,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """KL(p || alpha p + (1 - alpha) q), in nats per token (DistiLLM, arXiv 2402.03898). Mode-covering.
@@ -51,9 +52,9 @@ def skew_reverse_kl(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    alpha: float = 0.1,
+    alpha: Fraction = 0.1,
     detach_mixture: bool = False,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """KL(q || (1 - alpha) p + alpha q), in nats per token (DistiLLM, arXiv 2402.03898). Mode-seeking.
@@ -74,7 +75,7 @@ def total_variation(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """1/2 sum_v |p_v - q_v| per token (f-distill, arXiv 2307.15190). Symmetric, at most 1, at most sqrt(KL / 2)."""

@@ -12,16 +12,17 @@ from torch import Tensor
 
 from stillhouse.objectives.distributions import log_probs
 from stillhouse.objectives.divergence import forward_kl, reverse_kl
+from stillhouse.objectives.settings import Positive, Real
 
 
 def alpha_beta(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    alpha: float = 0.5,
-    beta: float = 0.5,
+    alpha: Real = 0.5,
+    beta: Real = 0.5,
     limits: Literal["official", "exact"] = "official",
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """-1 / (a b) sum_v [p^a q^b - a / (a + b) p^(a + b) - b / (a + b) q^(a + b)], a = `alpha`, b = `beta`, per token.
@@ -85,8 +86,8 @@ def amari(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    alpha: float = 0.5,
-    temperature: float = 1.0,
+    alpha: Real = 0.5,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """(sum_v p^alpha q^(1 - alpha) - 1) / (alpha (alpha - 1)), in nats per token (Amari, 1985).
@@ -103,8 +104,8 @@ def renyi(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    alpha: float = 0.5,
-    temperature: float = 1.0,
+    alpha: Positive = 0.5,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """log(sum_v p^alpha q^(1 - alpha)) / (alpha - 1), alpha > 0, in nats per token (Rényi, 1961; arXiv 1206.2459).
@@ -124,7 +125,7 @@ def hellinger(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    temperature: float = 1.0,
+    temperature: Positive = 1.0,
     tau_squared: bool = False,
 ) -> Float[Tensor, "*batch"]:
     """1/2 sum_v (sqrt(p_v) - sqrt(q_v))^2 per token: the squared distance (Hellinger, 1909). Symmetric, at most 1."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from stillhouse.objectives.distributions import widen
+from stillhouse.objectives.settings import Fraction, NonNegative, Positive
 
 
 def dpkd(
@@ -20,7 +21,7 @@ def dpkd(
     chosen_length: Int[Tensor, "B"],
     rejected_length: Int[Tensor, "B"],
     *,
-    beta: float = 0.1,
+    beta: Positive = 0.1,
     length_normalised: bool = True,
 ) -> Float[Tensor, "B"]:
     """-log sigma(beta / |y_t| log[q(y_t) / p(y_t)] - beta / |y_s| log[q(y_s) / p(y_s)]), eq. 9 of arXiv 2406.19774.
@@ -42,8 +43,8 @@ def dpo(
     reference_chosen_logp: Float[Tensor, "B"],
     reference_rejected_logp: Float[Tensor, "B"],
     *,
-    beta: float = 0.1,
-    label_smoothing: float = 0.0,
+    beta: Positive = 0.1,
+    label_smoothing: Fraction = 0.0,
 ) -> Float[Tensor, "B"]:
     """-(1 - e) log sigma(beta h) - e log sigma(-beta h), h = log[q/ref](y_w) - log[q/ref](y_l), e = `label_smoothing`.
 
@@ -64,7 +65,7 @@ def ipo(
     chosen_length: Int[Tensor, "B"],
     rejected_length: Int[Tensor, "B"],
     *,
-    tau: float = 0.1,
+    tau: Positive = 0.1,
     length_normalised: bool = False,
 ) -> Float[Tensor, "B"]:
     """(h - 1 / (2 tau))^2, h = log[q/ref](y_w) - log[q/ref](y_l) (arXiv 2310.12036).
@@ -85,7 +86,7 @@ def hinge_dpo(
     reference_chosen_logp: Float[Tensor, "B"],
     reference_rejected_logp: Float[Tensor, "B"],
     *,
-    beta: float = 0.05,
+    beta: Positive = 0.05,
 ) -> Float[Tensor, "B"]:
     """max(0, 1 - beta h) with h = log[q/ref](y_w) - log[q/ref](y_l): RSO's hinge-norm (arXiv 2309.06657).
 
@@ -104,8 +105,8 @@ def dpop(
     reference_chosen_logp: Float[Tensor, "B"],
     reference_rejected_logp: Float[Tensor, "B"],
     *,
-    beta: float = 0.3,
-    penalty: float = 50.0,
+    beta: Positive = 0.3,
+    penalty: NonNegative = 50.0,
 ) -> Float[Tensor, "B"]:
     """-log sigma(beta [h - penalty max(0, log[ref/q](y_w))]), h as in `dpo`: DPO-Positive (arXiv 2402.13228).
 

@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from stillhouse.objectives.distributions import widen
 from stillhouse.objectives.preference import smoothed_log_loss
+from stillhouse.objectives.settings import Fraction, NonNegative, Positive, Real
 
 
 def cpo(
@@ -19,8 +20,8 @@ def cpo(
     student_rejected_logp: Float[Tensor, "B"],
     chosen_length: Int[Tensor, "B"],
     *,
-    beta: float = 0.1,
-    nll_weight: float = 1.0,
+    beta: Positive = 0.1,
+    nll_weight: NonNegative = 1.0,
     nll: Literal["mean", "sum"] = "mean",
 ) -> Float[Tensor, "B"]:
     """-log sigma(beta [log q(y_w) - log q(y_l)]) + nll_weight NLL(y_w) (arXiv 2401.08417). No reference model.
@@ -40,9 +41,9 @@ def simpo(
     chosen_length: Int[Tensor, "B"],
     rejected_length: Int[Tensor, "B"],
     *,
-    beta: float = 2.0,
-    gamma: float = 0.5,
-    label_smoothing: float = 0.0,
+    beta: Positive = 2.0,
+    gamma: Real = 0.5,
+    label_smoothing: Fraction = 0.0,
 ) -> Float[Tensor, "B"]:
     """-log sigma(m) with m = beta / |y_w| log q(y_w) - beta / |y_l| log q(y_l) - gamma (arXiv 2405.14734). No
     reference.
@@ -61,8 +62,8 @@ def orpo(
     chosen_length: Int[Tensor, "B"],
     rejected_length: Int[Tensor, "B"],
     *,
-    beta: float = 0.1,
-    nll_weight: float = 1.0,
+    beta: Positive = 0.1,
+    nll_weight: NonNegative = 1.0,
 ) -> Float[Tensor, "B"]:
     """nll_weight NLL(y_w) - beta log sigma(log odds(y_w) - log odds(y_l)) (arXiv 2403.07691).
 
@@ -79,8 +80,8 @@ def slic(
     chosen_length: Int[Tensor, "B"],
     rejected_length: Int[Tensor, "B"],
     *,
-    margin: float = 1.0,
-    nll_weight: float = 0.1,
+    margin: NonNegative = 1.0,
+    nll_weight: NonNegative = 0.1,
     length_normalised: bool = False,
 ) -> Float[Tensor, "B"]:
     """max(0, margin - s(y_w) + s(y_l)) - nll_weight s(y_w) (SLiC-HF, arXiv 2305.10425), s(y) = log q(y).

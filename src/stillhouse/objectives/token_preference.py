@@ -8,17 +8,18 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from stillhouse.objectives.distributions import log_probs, widen
+from stillhouse.objectives.settings import Fraction, NonNegative, Positive
 
 
 def dpkd_token(
     student_logits: Float[Tensor, "*batch V"],
     teacher_logits: Float[Tensor, "*batch V"],
     *,
-    beta: float = 0.1,
+    beta: Positive = 0.1,
     form: Literal["sigmoid", "ipo"] = "sigmoid",
-    dpop: float = 0.0,
+    dpop: NonNegative = 0.0,
     reference_free: bool = False,
-    label_smoothing: float = 0.0,
+    label_smoothing: Fraction = 0.0,
 ) -> Float[Tensor, "*batch"]:
     """Per token, with y_t = argmax p, y_s = argmax q and h = log q(y_t) - log q(y_s) - [log p(y_t) - log p(y_s)]:
 
