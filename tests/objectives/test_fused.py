@@ -43,8 +43,7 @@ def sliced(name, settings, student, teacher, softcap=None, scale=1.0, **options)
 
 
 @every_case
-@pytest.mark.parametrize("slice_rows", [1, 4, None])
-@pytest.mark.parametrize("shape", [{}, {"softcap": 2.0, "scale": 0.5}])
+@pytest.mark.parametrize(("slice_rows", "shape"), [(1, {}), (4, {"softcap": 2.0, "scale": 0.5}), (None, {})])
 def test_fused_is_dense_in_value_and_all_gradients(name, settings, slice_rows, shape):
     student, teacher = tensors()
     loss, rows = dense(name, settings, student, teacher, **shape)
