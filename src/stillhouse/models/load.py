@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from stillhouse.errors import ModelError
 from stillhouse.models.embedded import embedded_folder
+from stillhouse.models.forward import head_of
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] }}"
@@ -44,7 +45,7 @@ class LanguageModel:
     @property
     def head_rows(self) -> int:
         """Rows of the output head: the vocabulary and whatever padding the model was published with."""
-        return self.model.get_output_embeddings().weight.shape[0]
+        return head_of(self.model).weight.shape[0]
 
     @property
     def window(self) -> int | None:
@@ -61,15 +62,14 @@ class LanguageModel:
         """Tokens that end an answer, by the tokenizer or by the model's generation settings."""
         generation = self.model.generation_config
         told = generation.eos_token_id if generation else None
-        ids = told if isinstance(told, list) else [told]
-        return tuple(sorted({self.tokenizer.eos_token_id, *ids} - {None}))
+        ids = [self.tokenizer.eos_token_id, *(told if isinstance(told, list) else [told])]
+        return tuple(sorted({i for i in ids if isinstance(i, int)}))
 
     @property
     def pad_id(self) -> int:
         """The padding token, else an end of sequence: padding is masked, so any token serves."""
-        if self.tokenizer.pad_token_id is not None:
-            return self.tokenizer.pad_token_id
-        return self.eos_ids[0] if self.eos_ids else 0
+        pad = self.tokenizer.pad_token_id
+        return pad if isinstance(pad, int) else next(iter(self.eos_ids), 0)
 
     @property
     def plain_chat(self) -> bool:
@@ -82,7 +82,7 @@ def load(name: str, *, dtype: str = "auto", device: torch.device | str | None = 
 
     Args:
         name: "embedded", a folder, a .gguf file, or a Hugging Face id.
-        dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 where the machine computes fast in it, else float32.
+        dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 where the machine is fast in it, else float32.
         device: where to; by default the accelerator, if there is one.
 
     Raises:
@@ -91,12 +91,12 @@ def load(name: str, *, dtype: str = "auto", device: torch.device | str | None = 
     where = torch.device(device) if device is not None else default_device()
     precision = fast_dtype(where) if dtype == "auto" else DTYPES[dtype]
     source, file = locate(name)
-    options = {"gguf_file": file} if file else {"trust_remote_code": False, "use_safetensors": True}
     with quiet(), told_plainly(name):
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model = read_weights(name, source, precision, options)
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
+        model = read_weights(name, source, file, precision)
     with_chat_template(tokenizer)
-    return LanguageModel(model.eval().to(where), tokenizer, name)
+    torch.nn.Module.to(model.eval(), where)
+    return LanguageModel(model, tokenizer, name)
 
 
 def locate(name: str) -> tuple[str, str | None]:
@@ -117,15 +117,18 @@ def locate(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def read_weights(name: str, source: str, dtype: torch.dtype, options: dict[str, Any]) -> PreTrainedModel:
-    model, report = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
+def read_weights(name: str, source: str, file: str | None, dtype: torch.dtype) -> PreTrainedModel:
+    """The model, whole: tensors that its files lack are an error, where transformers would make them up."""
+    how = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)} if file else {"use_safetensors": True}
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **how
+    )
+    model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"{name} lacks {len(missing)} tensors of a {model.config.model_type}, the first is {missing[0]}; "
             "its files are incomplete or belong to another architecture: fetch it again."
         )
-    if "gguf_file" in options:  # the weights are plain numbers now; the mark would keep them from being saved
-        del model.config.quantization_config
     return model
 
 
@@ -179,14 +182,16 @@ def first_line(error: Exception) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and retry notices while a model is read: the error, if any, says it all."""
+    """No progress bars, reports and retry notices while a model is read: the error, if any, says it all."""
     hub = logging.getLogger("huggingface_hub")
-    level, bars = hub.level, transformers_logging.is_progress_bar_enabled()
+    levels, bars = (hub.level, transformers_logging.get_verbosity()), transformers_logging.is_progress_bar_enabled()
     hub.setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
-        hub.setLevel(level)
+        hub.setLevel(levels[0])
+        transformers_logging.set_verbosity(levels[1])
         if bars:
             transformers_logging.enable_progress_bar()

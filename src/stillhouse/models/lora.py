@@ -51,6 +51,7 @@ def merged(lm: LanguageModel) -> LanguageModel:
     model = copy.deepcopy(lm.model)
     for name in wrapped:
         layer = model.get_submodule(name)
+        assert isinstance(layer, BaseTunerLayer)
         layer.merge()
         model.set_submodule(name, layer.get_base_layer())
     return LanguageModel(model.requires_grad_(True), lm.tokenizer, lm.name)

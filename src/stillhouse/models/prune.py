@@ -19,8 +19,8 @@ from stillhouse.recipe import Select
 class Selection:
     """The teacher's layers that the student keeps, counted from 0, and the numbers that spoke for them.
 
-    `scores` has one number a teacher layer: for "importance" its block influence; for "greedy" the KL to the teacher in
-    nats when it was removed, or if it were the next; empty for the other ways.
+    `scores`: for "importance" the block influence of each teacher layer; for "greedy" the KL to the teacher in nats per
+    token after the first, second, ... removal; empty for the other ways.
     """
 
     layers: tuple[int, ...]
@@ -45,7 +45,7 @@ def select_layers(
     if isinstance(select, tuple):
         return explicit(lm, select, keep, count)
     if keep is None or not 1 <= keep <= count:
-        raise ModelError(f"student.keep_layers = {keep}, but '{lm.name}' has {count} layers; keep 1 to {count} of them.")
+        raise ModelError(f"student.keep_layers = {keep}, but '{lm.name}' has {count} layers; keep 1 to {count}.")
     if select == "uniform":
         return Selection(tuple(round(i * (count - 1) / max(keep - 1, 1)) for i in range(keep)))
     if select == "last":
@@ -53,16 +53,24 @@ def select_layers(
     if not rows:
         raise ModelError(f"student.select = '{select}' needs prompts with answers, and there are none; add seeds.")
     if select == "greedy":
-        return Selection(*greedy_by_kl(lm, rows, keep))
+        return Selection(*greedy_by_kl(lm, few(rows), keep))
     scores = block_influence(lm, rows)
     best = sorted(range(count), key=lambda i: scores[i], reverse=True)[:keep]
     return Selection(tuple(sorted(best)), scores)
 
 
+def few(rows: Sequence[Encoded], *, count: int = 8, answer_tokens: int = 32) -> list[Encoded]:
+    """Short rows that rank removals cheaply: of the half with the shorter prompts, evenly taken, answers cut."""
+    shorter = sorted(rows, key=lambda row: row.start)[: max(count, len(rows) // 2)]
+    taken = [shorter[i * len(shorter) // count] for i in range(count)] if len(shorter) > count else shorter
+    return [Encoded(row.ids[: row.start + answer_tokens], row.start) for row in taken]
+
+
 def explicit(lm: LanguageModel, layers: tuple[int, ...], keep: int | None, count: int) -> Selection:
     if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= count:
         raise ModelError(
-            f"student.select = {list(layers)} must name layers of '{lm.name}' in rising order, each once, 0 to {count - 1}."
+            f"student.select = {list(layers)} must name layers of '{lm.name}', 0 to {count - 1}, "
+            "in rising order, each once."
         )
     if keep not in (None, len(layers)):
         raise ModelError(f"student.select names {len(layers)} layers, but keep_layers = {keep}; drop one of the two.")
@@ -79,7 +87,7 @@ def keep_layers(lm: LanguageModel, layers: Sequence[int]) -> LanguageModel:
     for index, layer in enumerate(decoder_layers(model)[2]):
         for module in layer.modules():
             if "layer_idx" in vars(module):
-                module.layer_idx = index
-    model = model.to(torch.float32).requires_grad_(True).eval()
+                vars(module)["layer_idx"] = index
+    torch.nn.Module.to(model.requires_grad_(True).eval(), torch.float32)
     model.config.dtype = torch.float32
     return LanguageModel(model, lm.tokenizer, f"{lm.name}, {len(layers)} layers")

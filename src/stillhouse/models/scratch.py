@@ -18,26 +18,28 @@ def random_student(config: dict[str, Any], tokenizer: PreTrainedTokenizerBase, *
     Raises:
         ModelError: the shape names an unknown key or model type, or no such model can be built.
     """
-    refuse_unknown(config)
+    model_type = refuse_unknown(config)
     special = {f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("bos", "eos", "pad")}
-    shape = {"vocab_size": len(tokenizer)} | special | config
+    shape = {"vocab_size": len(tokenizer)} | special | {k: v for k, v in config.items() if k != "model_type"}
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**shape), dtype=torch.float32)
+            model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **shape), dtype=torch.float32)
     except (*UNFIT, TypeError) as error:
         raise ModelError(f"student.config cannot be built: {first_line(error)}.") from error
-    return LanguageModel(model.eval(), tokenizer, f"random-{config['model_type']}")
+    return LanguageModel(model.eval(), tokenizer, f"random-{model_type}")
 
 
-def refuse_unknown(config: dict[str, Any]) -> None:
-    """transformers keeps an unknown key silently and builds the default shape; here it is an error."""
-    model_type = config.get("model_type")
+def refuse_unknown(config: dict[str, Any]) -> str:
+    """The model type. transformers keeps an unknown key silently and builds the default shape; here it is an error."""
+    model_type = str(config.get("model_type"))
     if model_type not in CONFIG_MAPPING:
-        near = ", ".join(difflib.get_close_matches(str(model_type), CONFIG_MAPPING, 3)) or "llama, qwen3, gpt2"
+        near = ", ".join(difflib.get_close_matches(model_type, CONFIG_MAPPING, 3)) or "llama, qwen3, gpt2"
         raise ModelError(f"student.config has model_type {model_type!r}; transformers knows, for example, {near}.")
     blank = AutoConfig.for_model(model_type)
     known = {"model_type", *blank.to_dict(), *blank.attribute_map}
     for key in sorted(config.keys() - known):
-        near = ", ".join(difflib.get_close_matches(key, known, 3)) or "see the documentation of its configuration"
-        raise ModelError(f"student.config has the key '{key}', which a {model_type} does not take; nearest: {near}.")
+        close = ", ".join(difflib.get_close_matches(key, known, 3))
+        near = f"did you mean {close}?" if close else "see transformers on the configuration of this model"
+        raise ModelError(f"student.config has the key '{key}', which a {model_type} does not take; {near}")
+    return model_type

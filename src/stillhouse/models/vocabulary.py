@@ -30,8 +30,7 @@ class Difference:
 class Diagnosis:
     """What `stillhouse doctor` tells about two vocabularies. Sizes are tokens; rows belong to the output heads.
 
-    `compared` is V_eff, the rows that a loss sees: the smaller head. `special_tokens` lists (role, teacher's, student's)
-    where they differ.
+    `special_tokens` lists (role, teacher's, student's) where they differ.
     """
 
     teacher_tokens: int
@@ -49,6 +48,7 @@ class Diagnosis:
 
     @property
     def compared(self) -> int:
+        """V_eff, the rows that a loss sees: the smaller head."""
         return min(self.teacher_rows, self.student_rows)
 
 
@@ -71,7 +71,7 @@ def diagnose(teacher: LanguageModel, student: LanguageModel) -> Diagnosis:
 
 
 def compatible(teacher: LanguageModel, student: LanguageModel) -> int:
-    """V_eff: the rows of both heads to compare. Rows beyond the tokenizer's tokens are padding and may differ in number.
+    """V_eff: the rows of both heads to compare. Rows beyond the tokenizer's tokens are padding, which may differ.
 
     Raises:
         ModelError: the tokenizers number tokens differently, or a head has fewer rows than there are tokens.
@@ -81,8 +81,8 @@ def compatible(teacher: LanguageModel, student: LanguageModel) -> int:
         first = ", ".join(map(str, found.first_differences))
         raise ModelError(
             f"teacher '{teacher.name}' ({found.teacher_tokens} tokens) and student '{student.name}' "
-            f"({found.student_tokens} tokens) have different tokenizers: {found.differing} tokens differ, first {first}. "
-            "Choose a student of the teacher's family, or cut one from the teacher with student.keep_layers."
+            f"({found.student_tokens} tokens) have different tokenizers: {found.differing} tokens differ, "
+            f"first {first}. Choose a student of the teacher's family, or give student.keep_layers."
         )
     if found.compared < found.teacher_tokens:
         lacking = teacher if found.teacher_rows < found.teacher_tokens else student
