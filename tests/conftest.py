@@ -1,6 +1,7 @@
 """Under test every shape is checked, every worker has one thread, and nobody's cache or network is touched."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: threads of 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "agg"
+
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a background job ignores it, and so would children
 
 install_import_hook("stillhouse", "beartype.beartype")
 

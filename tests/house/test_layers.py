@@ -10,7 +10,7 @@ import pytest
 from tests.house.source import SOURCES, Source
 
 LAYERS = [
-    {"errors", "progress"},
+    {"errors", "progress", "machine"},
     {"recipe"},
     {"records", "objectives"},
     {"recipes"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"judge"},
     {"stages"},
     {"compare", "chat", "doctor"},
-    {"door"},
+    {"door", "ending"},
     {"cli"},
     {"__main__"},
 ]
@@ -75,5 +75,5 @@ def test_torch_free_rooms_load_no_torch() -> None:
         "    if 'torch' in sys.modules:\n"
         "        sys.exit(f'{name} loads torch')\n"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
