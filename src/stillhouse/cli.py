@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from stillhouse import machine
 from stillhouse.ending import Ending
 
 if TYPE_CHECKING:
@@ -210,4 +211,5 @@ def finish(run: "Run") -> None:
 
 def main() -> None:
     """Entry point of the `stillhouse` command."""
+    machine.settle()
     sys.exit(app())

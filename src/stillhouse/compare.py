@@ -4,6 +4,7 @@ FOLDER/compare.json         what is compared; the report reads it
 FOLDER/compare.toml         the recipe that gives everything but the objective
 FOLDER/journal.jsonl        the teacher's answers, shared by all runs
 FOLDER/teacher-KEY.json     the teacher's scores, found once; KEY stands for teacher, data and tasks
+FOLDER/untrained-KEY.json   the same of the student that all methods of a seed start from
 FOLDER/warmup-SEED          the stages before the last, if there are any; all methods of a seed go on from its model
 FOLDER/METHOD-SEED          one run each
 """
@@ -23,8 +24,8 @@ from stillhouse.records.store import write_atomic
 from stillhouse.records.types import content_key
 from stillhouse.run import COMPARED, COMPARISON, Run
 
-LENT = ("objective", "pair", "reference", "rollout", "reduction")
-"""What a method lends from the training of its last stage."""
+LENT = ("objective", "pair", "reference", "reduction")
+"""What a method lends from the training of its last stage, besides the settings of its roll-outs that nobody else set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ def _methods(names: Sequence[str], base: Train) -> dict[str, Train]:
         if method.name in found:
             raise RecipeError(f"method {method.name!r} is named twice; name each once.")
         lends = _last_train(method, f"method {name!r}")
-        found[method.name] = base.model_copy(update={key: getattr(lends, key) for key in LENT})
+        rollout = lends.rollout.model_copy(update=base.rollout.model_dump(exclude_unset=True))
+        lent = {key: getattr(lends, key) for key in LENT} | {"rollout": rollout}
+        found[method.name] = base.model_copy(update=lent)
     if not found:
         raise ConfigError("there is no method to compare; name some, as in --methods dpkd,sft,kd.")
     return found
@@ -151,20 +154,23 @@ def _do(recipe: Recipe, place: Path, shared: Path) -> None:
     with stages.prepare(recipe, place) as run:
         _elicit(run, shared)
         stages.train(run)
-        known = _teacher_scores(recipe, shared)
-        if known.is_file():
-            write_atomic(run.teacher_scores_file, known.read_bytes())
+        places = _known_scores(recipe, shared)
+        known = {role: json.loads(path.read_text(encoding="utf-8")) for role, path in places.items() if path.is_file()}
+        write_atomic(run.known_scores_file, json.dumps({"models": known}, ensure_ascii=False))
         stages.evaluate(run)
         stages.report(run)
-        teacher = json.loads(run.scores_file.read_text(encoding="utf-8"))["models"].get("teacher")
-        if teacher and not known.is_file():
-            write_atomic(known, json.dumps({"models": {"teacher": teacher}}, ensure_ascii=False))
+        found = json.loads(run.scores_file.read_text(encoding="utf-8"))["models"]
+        for role in places.keys() & found.keys() - known.keys():
+            write_atomic(places[role], json.dumps(found[role], ensure_ascii=False))
 
 
-def _teacher_scores(recipe: Recipe, shared: Path) -> Path:
+def _known_scores(recipe: Recipe, shared: Path) -> dict[str, Path]:
+    """Where the scores lie that do not depend on the method, by role: each is found once."""
     tasks = [task.model_dump(mode="json") for stage in recipe.stage for task in stage.eval]
-    parts = [recipe.teacher.model_dump(mode="json"), recipe.data.model_dump(mode="json"), tasks]
-    return shared / f"teacher-{content_key(parts)[:12]}.json"
+    teacher = [recipe.teacher.model_dump(mode="json"), recipe.data.model_dump(mode="json"), tasks]
+    untrained = [*teacher, recipe.student.model_dump(mode="json"), recipe.seed]
+    parts = {"teacher": teacher, "untrained": untrained}
+    return {role: shared / f"{role}-{content_key(part)[:12]}.json" for role, part in parts.items()}
 
 
 def _elicit(run: Run, shared: Path) -> None:

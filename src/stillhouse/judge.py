@@ -20,8 +20,9 @@ from stillhouse.recipe import Eval, Train
 from stillhouse.records.read import sample_by_hash
 from stillhouse.records.types import Record
 
-SPEED_PROMPTS = 8
-FIDELITY_ROWS = 100
+ROLES = ("teacher", "untrained", "student")
+SPEED_PROMPTS, SPEED_TOKENS = 8, 32
+FIDELITY_ROWS = 64
 """Held-out answers on which divergences are measured; a fixed sample where there are more."""
 
 
@@ -36,20 +37,19 @@ class Judge:
         self.tasks = load_tasks(evals, party.records)
 
     def scores(self) -> Scores:
-        """Everything that scores.json holds. The teacher's own scores are taken from another run where they were put."""
-        models = {
-            "teacher": self.party.teacher,
-            "untrained": in_compute_dtype(self.party.untrained()),
-            "student": self.party.trained(),
-        }
-        speeds = self._speeds(models)
-        found = {role: self._model(role, lm, speeds[role]) for role, lm in models.items()}
-        return Scores(found)
+        """Everything that scores.json holds; what another run of a comparison has measured is taken from there."""
+        path = self.run.known_scores_file
+        known = dict(Scores.read(path).models) if path.exists() else {}
+        owed = {role: lm for role, lm in self._models().items() if role not in known}
+        speeds = self._speeds(owed, known)
+        found = known | {role: self._model(role, lm, speeds[role]) for role, lm in owed.items()}
+        return Scores({role: found[role] for role in ROLES})
 
-    def _model(self, role: str, lm: LanguageModel, speed: float) -> ModelScores:
-        known = self.run.teacher_scores_file
-        if role == "teacher" and known.exists():
-            return Scores.read(known).models["teacher"]
+    def _models(self) -> dict[str, LanguageModel]:
+        party = self.party
+        return {"teacher": party.teacher, "untrained": in_compute_dtype(party.untrained()), "student": party.trained()}
+
+    def _model(self, role: str, lm: LanguageModel, speed: float | None) -> ModelScores:
         divergences = {} if role == "teacher" else self._fidelity(lm)
         return measure(
             lm.model,
@@ -71,24 +71,25 @@ class Judge:
         return texts
 
     def _fidelity(self, student: LanguageModel) -> dict[str, Score]:
-        measured = self.party.encoded(self.held_out)
-        if not measured:
+        answers = self.party.encoded(self.held_out)
+        if not answers:
             say("[yellow]evaluate: no held-out answers; divergences from the teacher are not measured[/]")
             return {}
         teacher, vocabulary = self.party.teacher, compatible(self.party.teacher, student)
-        found = fidelity(teacher.model, student.model, measured, vocabulary=vocabulary)
+        found = fidelity(teacher.model, student.model, answers, vocabulary=vocabulary)
         train = self.run.recipe.stage[-1].train or Train()
-        chosen = self.party.encoded(self.held_out, "teacher", "reference")
-        rejected = self.party.sampled(student.model, chosen, train.rollout)
+        rejected = self.party.sampled(student.model, answers, train.rollout)
         if any(y.counted > 0 for y in rejected):
             beta = beta_of(train)
-            found |= rewards(teacher.model, student.model, chosen, rejected, vocabulary=vocabulary, beta=beta)
+            found |= rewards(teacher.model, student.model, answers, rejected, vocabulary=vocabulary, beta=beta)
         return found
 
-    def _speeds(self, models: dict[str, LanguageModel]) -> dict[str, float]:
-        prompts = [encode_prompt(self.party.teacher.tokenizer, r.messages) for r in self.held_out[:SPEED_PROMPTS]]
-        if not prompts:
-            prompts = [encode_prompt(self.party.teacher.tokenizer, t.messages) for t in self.tasks[0].records[:8]]
-        pad = self.party.teacher.pad_id
-        found = tokens_per_second({r: models[r].model for r in ("teacher", "student")}, prompts, pad_id=pad)
-        return found | {"untrained": found["student"]}
+    def _speeds(self, owed: dict[str, LanguageModel], known: dict[str, ModelScores]) -> dict[str, float | None]:
+        """Tokens a second, teacher and student in turn; training does not change it, so one student stands for both."""
+        if "untrained" in known:
+            return {"student": known["untrained"].tokens_per_second, "teacher": None}
+        records = self.held_out or self.tasks[0].records
+        prompts = [encode_prompt(self.party.teacher.tokenizer, r.messages) for r in records[:SPEED_PROMPTS]]
+        pair = {"teacher": self.party.teacher.model, "student": owed["student"].model}
+        found = tokens_per_second(pair, prompts, pad_id=self.party.teacher.pad_id, new_tokens=SPEED_TOKENS)
+        return {"teacher": found["teacher"], "student": found["student"], "untrained": found["student"]}

@@ -62,11 +62,15 @@ class Party:
         return load(str(self.run.model_dir))
 
     def encoded(self, records: Sequence[Record], *sources: str) -> list[Encoded]:
-        """Each record's prompt with its first answer of the first of `sources` that it has (reference, then teacher)."""
+        """Each record's prompt with its first answer of the first of `sources` that it has.
+
+        The default is the teacher's answer, else the reference: KL(p || q) of two models of sequences is an expectation
+        over the teacher's own answers.
+        """
         data, tokenizer = self.run.recipe.data, self.teacher.tokenizer
         found = []
         for record in records:
-            answers = [a for source in sources or ("reference", "teacher") for a in record.answers(source)]
+            answers = [a for source in sources or ("teacher", "reference") for a in record.answers(source)]
             prompt = encode_prompt(tokenizer, record.messages)
             if answers and len(prompt) <= data.max_prompt_tokens:
                 ids = encode_answer(tokenizer, answers[0].text, finished=answers[0].finish == "stop")

@@ -1,5 +1,7 @@
 """What is measured on held-out prompts while a student learns: the lines of the report's curves."""
 
+from collections.abc import Callable
+
 from transformers import PreTrainedModel
 
 from stillhouse.evaluate.fidelity import fidelity
@@ -21,19 +23,19 @@ class HeldOutProbe:
         held_out = party.split("valid") or party.split("test")
         records = sample_by_hash(held_out, train.probe_prompts)
         self._party, self._train, self._vocabulary = party, train, vocabulary
-        self._measured = party.encoded(records)
-        self._chosen = party.encoded(records, "teacher", "reference")
+        self._answers = party.encoded(records)
 
-    def __call__(self, student: PreTrainedModel) -> dict[str, float]:
-        """The measures of `student` now, by the names of the report."""
-        if not self._measured:
+    def __call__(self, present: Callable[[], PreTrainedModel]) -> dict[str, float]:
+        """The measures of the student that `present` gives, by the names of the report."""
+        if not self._answers:
             return {}
+        student = present()
         teacher = self._party.teacher.model
-        found = fidelity(teacher, student, self._measured, vocabulary=self._vocabulary)
-        rejected = self._party.sampled(student, self._chosen, self._train.rollout)
+        found = fidelity(teacher, student, self._answers, vocabulary=self._vocabulary)
+        rejected = self._party.sampled(student, self._answers, self._train.rollout)
         if any(y.counted > 0 for y in rejected):
             beta = beta_of(self._train)
-            found |= rewards(teacher, student, self._chosen, rejected, vocabulary=self._vocabulary, beta=beta)
+            found |= rewards(teacher, student, self._answers, rejected, vocabulary=self._vocabulary, beta=beta)
         return {name: score.value for name, score in found.items()}
 
 

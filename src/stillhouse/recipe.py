@@ -67,7 +67,10 @@ class Data(Section):
 
 
 class Step(Section):
-    """One elicitation step. `generate`: a role answers every prompt of the named splits, `samples` times."""
+    """One elicitation step. `generate`: a role answers every prompt of the named splits, `samples` times.
+
+    Its `seed` is its own, so that runs that differ in the recipe's `seed` learn from the same answers.
+    """
 
     use: Literal["generate"] = "generate"
     role: Literal["teacher"] = "teacher"
@@ -77,6 +80,7 @@ class Step(Section):
     temperature: NonNegative = 1.0
     top_p: Fraction = 1.0
     top_k: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     batch_size: Positive = 32
 
 

@@ -23,7 +23,7 @@ from stillhouse.records.types import content_key
 
 RECIPE, MANIFEST, LOCK, MODEL = "recipe.toml", "run.json", ".lock", "model"
 COMPARISON, COMPARED = "compare.json", "compare.toml"
-SCORES, TEACHER_SCORES = "scores.json", "teacher_scores.json"
+SCORES, KNOWN_SCORES = "scores.json", "known_scores.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -110,9 +110,9 @@ class Run:
         return self.folder / SCORES
 
     @property
-    def teacher_scores_file(self) -> Path:
-        """Scores of the teacher found by another run with the same teacher and tasks, if they are there."""
-        return self.folder / TEACHER_SCORES
+    def known_scores_file(self) -> Path:
+        """Scores of models that another run of a comparison has measured already, if they are there."""
+        return self.folder / KNOWN_SCORES
 
     @property
     def report_file(self) -> Path:
@@ -208,7 +208,7 @@ def _take_up(recipe: Recipe, folder: Path) -> None:
             f"use --folder another, or {remedy}"
         )
     if any(change.matches(EVALUATION) for change in changed):
-        for stale in (SCORES, TEACHER_SCORES):
+        for stale in (SCORES, KNOWN_SCORES):
             (folder / stale).unlink(missing_ok=True)
     if before and manifest.get("recipe") and not changed:
         return

@@ -1,5 +1,6 @@
 """The story of the house in four functions: elicit, train, evaluate, report. Each reads and writes files of the run."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from stillhouse.progress import Advance, progress, say
 from stillhouse.recipe import Recipe, Stage, Train
 from stillhouse.recipes import load as load_recipe
 from stillhouse.records.read import read_records, read_texts, split_by_hash
-from stillhouse.records.store import write_jsonl
+from stillhouse.records.store import write_atomic, write_jsonl
 from stillhouse.records.types import Record
 from stillhouse.report.page import write_report
 from stillhouse.run import Run
@@ -66,7 +67,7 @@ def elicit(run: Run) -> list[Record]:
                 endpoint,
                 step,
                 run.journal,
-                seed=recipe.seed,
+                seed=step.seed,
                 progress=lambda f: advance(f.done, f"{f.tokens} tokens"),
             )
         _tell(funnel)
@@ -146,7 +147,7 @@ def evaluate(run: Run) -> None:
         raise RunError(f"{run.folder} has no trained student yet; run: stillhouse train {run.folder}")
     began = time.perf_counter()
     scores = Judge(Party(run)).scores()
-    scores.write(run.scores_file)
+    write_atomic(run.scores_file, json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
     run.note("evaluate", time.perf_counter() - began)
 
 

@@ -1,9 +1,20 @@
 """Sampling from a model in process: length-sorted, left-padded batches through transformers' own generate."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from stillhouse.recipe import Rollout
 from stillhouse.records.types import Finish
@@ -25,21 +36,16 @@ def generate(
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
 
-    `temperature` 0 is greedy. The random numbers depend on `seed` and the batch alone, and the caller's are left alone.
+    `temperature` 0 is greedy. The random numbers depend on `seed` and the batch alone.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=temperature > 0,
-        temperature=temperature or 1.0,
-        top_p=top_p,
-        top_k=top_k,
-        eos_token_id=list(stop_ids),
-        pad_token_id=pad_id,
+        max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(stop_ids) or None, pad_token_id=pad_id
     )
     for begin in range(0, len(order), batch_size):
         indices = order[begin : begin + batch_size]
-        answers = _answer(model, [prompts[i] for i in indices], config, seed + begin)
+        choice = _choice(temperature, top_p, top_k, seed + begin, model.device)
+        answers = _answer(model, [prompts[i] for i in indices], config, choice)
         for index, ids in zip(indices, answers, strict=True):
             stops = [i for i, token in enumerate(ids) if token in stop_ids]
             answer, finish = (ids[: stops[0]], "stop") if stops else (ids, "length")
@@ -73,16 +79,48 @@ def sample_answers(
     return [ended[i] for i in range(len(prompts))]
 
 
+class Draw(LogitsProcessor):
+    """Draws each row's token from its softmax, by inverting the cumulative distribution at one uniform number a row.
+
+    It leaves the drawn token as the only one, so that the greedy search behind it takes it. Drawing as `generate` does needs
+    a random number for every entry of the vocabulary, which on a CPU takes as long as the model itself.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._random = torch.Generator(device).manual_seed(seed)
+
+    def __call__(self, input_ids: Int[Tensor, "B T"], scores: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+        cumulative = scores.float().softmax(-1).cumsum_(-1)
+        uniform = torch.rand(len(scores), 1, generator=self._random, device=scores.device)
+        drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+        drawn.clamp_(max=scores.shape[-1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
+
+
+def _choice(temperature: float, top_p: float, top_k: int, seed: int, device: torch.device) -> LogitsProcessorList:
+    """What stands between the logits and the choice of the likeliest token: nothing when greedy."""
+    if temperature == 0:
+        return LogitsProcessorList()
+    steps: list[LogitsProcessor] = []
+    if temperature != 1:
+        steps.append(TemperatureLogitsWarper(temperature))
+    if top_k:
+        steps.append(TopKLogitsWarper(top_k))
+    if top_p < 1:
+        steps.append(TopPLogitsWarper(top_p))
+    return LogitsProcessorList([*steps, Draw(seed, device)])
+
+
 @torch.inference_mode()
 def _answer(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], config: GenerationConfig, seed: int
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    config: GenerationConfig,
+    choice: LogitsProcessorList,
 ) -> list[list[int]]:
-    width = max(len(p) for p in prompts)
-    pad = config.pad_token_id
+    width, pad = max(len(p) for p in prompts), config.pad_token_id
     ids = torch.tensor([[*[pad] * (width - len(p)), *p] for p in prompts], device=model.device)
     mask = torch.tensor([[*[0] * (width - len(p)), *[1] * len(p)] for p in prompts], device=model.device)
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        out = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    generate_ids = cast(Callable[..., Tensor], model.generate)
+    out = generate_ids(input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=choice)
     return out[:, width:].tolist()

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from stillhouse.models.load import LanguageModel
+from stillhouse.models.load import LanguageModel, quiet
 from stillhouse.records.store import storing, sync_folder
 
 
@@ -19,7 +19,8 @@ def save_model(lm: LanguageModel, folder: Path) -> None:
     with storing(folder, size):
         partial.mkdir(parents=True)
         try:
-            lm.model.save_pretrained(partial)
+            with quiet():
+                lm.model.save_pretrained(partial)
             lm.tokenizer.save_pretrained(partial)
             partial.rename(folder)
         finally:

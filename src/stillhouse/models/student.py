@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
-from stillhouse.errors import RecipeError
 from stillhouse.models.load import LanguageModel, load
 from stillhouse.models.prune import keep_layers, select_layers
 from stillhouse.models.scratch import random_student
@@ -22,7 +19,7 @@ class Origin:
 
     how: str
     layers: tuple[int, ...] = ()
-    scores: tuple[float, ...] = ()
+    scores: tuple[float | None, ...] = ()
     parameters: int = 0
 
 
@@ -36,26 +33,16 @@ def make_student(
     if student.config is not None:
         made = random_student(student.config, teacher.tokenizer, seed=seed)
         return made, Origin("random weights", parameters=made.parameters)
-    explicit = student.select if isinstance(student.select, tuple) else None
-    if explicit and student.keep_layers not in (None, len(explicit)):
-        raise RecipeError(
-            f"student.keep_layers is {student.keep_layers} but student.select lists {len(explicit)} layers; drop one of them"
-        )
-    found = select_layers(teacher, student.select, student.keep_layers or len(explicit or ()), rows)
-    made = _kept(teacher, found.layers)
-    return made, Origin(f"layers by {student.select}", tuple(found.layers), tuple(found.scores), made.parameters)
+    found = select_layers(teacher, student.select, student.keep_layers, rows)
+    made = keep_layers(teacher, found.layers)
+    return made, Origin(f"layers by {student.select}", found.layers, found.scores, made.parameters)
 
 
 def remake_student(student: Student, teacher: LanguageModel, origin: Origin, *, seed: int) -> LanguageModel:
     """The same student again, without choosing anew."""
     if origin.layers:
-        return _kept(teacher, origin.layers)
+        return keep_layers(teacher, origin.layers)
     return make_student(student, teacher, (), seed=seed)[0]
-
-
-def _kept(teacher: LanguageModel, layers: Sequence[int]) -> LanguageModel:
-    made = keep_layers(teacher, layers)
-    return LanguageModel(made.model.to(dtype=torch.float32), made.tokenizer, made.name)
 
 
 def write_origin(path: Path, origin: Origin) -> None:

@@ -29,13 +29,13 @@ from stillhouse.train.signals import Captured, capture
 from stillhouse.train.step import Loss, Models, micro_loss
 from stillhouse.train.terms import labels_of, read_terms, sources_of
 
-Probe = Callable[[PreTrainedModel], dict[str, float]]
+Probe = Callable[[Callable[[], PreTrainedModel]], dict[str, float]]
 OnStep = Callable[[int, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that one stage's training needs. `probe` measures a student copy; `on_step` is told of each logged line."""
+    """All that one stage's training needs. `probe` is given a way to a copy of the student, to measure it; `on_step` is told of each logged line."""
 
     models: Models
     material: Material
@@ -87,12 +87,12 @@ class _Loop:
     def run(self, stopped: Callable[[], bool]) -> None:
         begin = self._resume()
         if begin == 0:
-            self._record(0, {"probe": self.job.probe(self.sampler.refresh())})
+            self._record(0, {"probe": self.job.probe(self.sampler.refresh)})
         for step in range(begin, self.train.steps):
             line = self._step(step)
             done = step + 1
             if done % self.train.probe_every == 0 or done == self.train.steps:
-                line["probe"] = self.job.probe(self.sampler.refresh())
+                line["probe"] = self.job.probe(self.sampler.refresh)
             self._record(done, line)
             if stopped():
                 self._save(done)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from transformers import PreTrainedModel
@@ -16,9 +17,14 @@ class Sampler:
     """A copy of the student in the compute dtype that answers prompts; its weights are refreshed before it does."""
 
     def __init__(self, student: PreTrainedModel, dtype: torch.dtype, stop_ids: Sequence[int], pad_id: int) -> None:
-        self._student, self._stop_ids, self._pad_id = student, tuple(stop_ids), pad_id
-        self._copy = copy.deepcopy(student).to(dtype=dtype).eval()
-        self._copy.set_attn_implementation("sdpa")
+        self._student, self._dtype = student, dtype
+        self._stop_ids, self._pad_id = tuple(stop_ids), pad_id
+
+    @cached_property
+    def _copy(self) -> PreTrainedModel:
+        made = copy.deepcopy(self._student).to(dtype=self._dtype).requires_grad_(False).eval()
+        made.set_attn_implementation("sdpa")
+        return made
 
     @torch.no_grad()
     def refresh(self) -> PreTrainedModel:

@@ -20,7 +20,7 @@ from stillhouse.models.tokenise import Encoded
 from stillhouse.records.store import write_atomic
 
 
-Captured = Mapping[str, Float[Tensor, "N H"]]
+Captured = Mapping[str, Float[Tensor, "_ _"]]
 """Teacher hidden states of recorded answers, by `sequence_key`."""
 
 

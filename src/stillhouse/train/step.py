@@ -129,7 +129,7 @@ def _preference(
             logp["teacher"] = _sums(rows.teacher, head_of(models.teacher), rows, len(items), models.vocabulary)
         if term.wants("reference") and rows.reference is not None:
             logp["reference"] = _sums(rows.reference, head_of(models.reference), rows, len(items), models.vocabulary)
-    counts = torch.tensor([float(item.encoded.counted) for item in items], device=rows.student.device)
+    counts = torch.tensor([item.encoded.counted for item in items], device=rows.student.device)
     inputs = {f"{name}_length": counts[side] for name, side in zip(("chosen", "rejected"), sides, strict=True)}
     for role, sums in logp.items():
         inputs |= {f"{role}_chosen_logp": sums[sides[0]], f"{role}_rejected_logp": sums[sides[1]]}
