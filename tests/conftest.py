@@ -13,9 +13,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["MPLBACKEND"] = "agg"
 
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # a background job ignores it, and so would children
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would children
 
 install_import_hook("stillhouse", "beartype.beartype")
 
