@@ -228,11 +228,16 @@ def test_few_rows_are_short_and_spread() -> None:
 
 
 @pytest.mark.slow
-def test_greedy_is_closer_to_the_embedded_teacher_than_every_third_layer() -> None:
+def test_greedy_is_closer_to_the_embedded_teacher_than_evenly_spaced_layers() -> None:
     lm = load("embedded", device="cpu")
     turns = lm.tokenizer.encode("<|im_start|>user\nWhy is the sky blue?<|im_end|>\n<|im_start|>assistant\n")
     answer = lm.tokenizer.encode("Air scatters blue light more than red light, so blue reaches us from all sides.")
-    layers, costs = greedy_by_kl(lm, [Encoded((*turns, *answer), len(turns))], 25)
-    assert len(layers) == 25
+    rows = [Encoded((*turns, *answer), len(turns))]
+    layers, costs = greedy_by_kl(lm, rows, 25)
     assert {0, 1, 29} <= set(layers)
-    assert costs[-1] < 1.0
+    with torch.no_grad():
+        spaced = Removal(lm, rows)
+        *others, last = set(range(30)) - set(select_layers(lm, "uniform", 25).layers)
+        for layer in others:
+            spaced.remove(layer)
+        assert costs[-1] < spaced.cost(last) / 2
