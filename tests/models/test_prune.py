@@ -240,4 +240,4 @@ def test_greedy_is_closer_to_the_embedded_teacher_than_evenly_spaced_layers() ->
         *others, last = set(range(30)) - set(select_layers(lm, "uniform", 25).layers)
         for layer in others:
             spaced.remove(layer)
-        assert costs[-1] < spaced.cost(last) / 2
+        assert costs[-1] < 0.8 * spaced.cost(last)

@@ -51,15 +51,15 @@ class Loss:
 def micro_loss(
     models: Models, loss: Loss, items: Sequence[Item], plan: StepPlan, captured: Captured
 ) -> tuple[Float[Tensor, ""], list[float]]:
-    """The weighted sum of all terms over one micro-batch, and each term's own share without its weight."""
+    """The weighted sum of all terms over one micro-batch, and each term's own share of it."""
     rows = _rows(models, loss, items, captured)
     head, total, shares = head_of(models.student), rows.student.sum() * 0.0, []
     for term in loss.terms:
         if term.source is None:
-            value = _preference(models, loss, term, items, rows, head, plan.pairs)
+            value = term.weight * _preference(models, loss, term, items, rows, head, plan.pairs)
         else:
             value = _per_token(models, loss, term, items, rows, head, plan.totals)
-        total = total + term.weight * value
+        total = total + value
         shares.append(float(value.detach()))
     return total, shares
 
@@ -107,7 +107,7 @@ def _per_token(
         term.objective,
         rows.student[chosen],
         head,
-        weights,
+        term.weight * weights,  # here, where it is free: a factor on the sum would be one on the head's whole gradient
         settings=term.settings,
         labels=rows.labels[chosen],
         teacher_hidden=None if rows.teacher is None else rows.teacher[chosen],

@@ -1,0 +1,59 @@
+"""Packed and padded passes see the same states; nothing leaks from one packed sequence into another."""
+
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
+
+from stillhouse.models.collate import collate
+from stillhouse.models.forward import PACKED, attention, head_of, hidden_of, hidden_rows, packable
+from stillhouse.models.tokenise import Encoded
+from stillhouse.tiny import tiny_model
+
+SEQUENCES = [Encoded(tuple(range(3, 3 + n)), start) for n, start in ((7, 2), (12, 5), (4, 1), (9, 8))]
+
+
+def windowed() -> MistralForCausalLM:
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = MistralConfig(vocab_size=64, num_key_value_heads=2, sliding_window=5, **size)
+    return MistralForCausalLM(config).eval()
+
+
+@pytest.mark.parametrize("model", [tiny_model(seed=3).model, windowed()], ids=["llama", "sliding window"])
+@torch.no_grad()
+def test_packed_equals_padded(model) -> None:
+    assert packable(model)
+    padded = hidden_rows(model, collate(SEQUENCES, packed=False))
+    with attention(model, PACKED):
+        packed = hidden_rows(model, collate(SEQUENCES, packed=True))
+        alone = torch.cat([hidden_rows(model, collate([s], packed=True)) for s in SEQUENCES])
+    torch.testing.assert_close(packed, padded, atol=2e-5, rtol=0)
+    torch.testing.assert_close(packed, alone, atol=2e-5, rtol=0)
+
+
+def test_the_model_keeps_its_own_attention() -> None:
+    model = tiny_model().model
+    before = model.config._attn_implementation
+    list(hidden_of(model, SEQUENCES))
+    assert model.config._attn_implementation == before
+
+
+def test_rows_predict_their_labels() -> None:
+    batch = collate(SEQUENCES, packed=True)
+    ids = batch.input_ids[0]
+    assert torch.equal(ids[batch.rows + 1], batch.labels)
+    assert torch.bincount(batch.segment).tolist() == [s.counted for s in SEQUENCES]
+
+
+def test_a_family_with_a_soft_cap_is_padded_and_its_head_keeps_it() -> None:
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = Gemma2ForCausalLM(Gemma2Config(vocab_size=64, num_key_value_heads=2, head_dim=8, **size)).eval()
+    assert not packable(model)
+    assert head_of(model).softcap == model.config.final_logit_softcapping
+    with torch.no_grad():
+        ((_, batch, rows),) = hidden_of(model, SEQUENCES[:1])
+        head = head_of(model)
+        logits = rows @ head.weight.T
+        mine = head.softcap * torch.tanh(logits / head.softcap)
+        theirs = model(batch.input_ids).logits.flatten(0, 1)[batch.rows]
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
