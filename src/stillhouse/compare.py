@@ -25,7 +25,7 @@ from stillhouse.records.types import content_key
 from stillhouse.run import COMPARED, COMPARISON, Run
 
 LENT = ("objective", "pair", "reference", "reduction")
-"""What a method lends from the training of its last stage, besides the settings of its roll-outs that nobody else set."""
+"""What a method lends from the training of its last stage, besides what only it says of roll-outs."""
 
 
 @dataclass(frozen=True, slots=True)

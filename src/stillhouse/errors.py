@@ -1,15 +1,15 @@
 """The error tree. Each leaf knows the exit code that a command ends with.
 
-    StillhouseError          4  failed
-    ├── ConfigError          2  the recipe, the command line or the data must be changed first
-    │   ├── RecipeError         unknown key or value, a file that cannot be read as a recipe
-    │   ├── DataError           a malformed or empty input file (which line, why)
-    │   ├── ModelError          a model that is missing or cannot play its role
-    │   └── RunError            a run folder in use, from another recipe, or not writable
-    ├── Resumable            3  stopped, nothing lost: the same command goes on
-    │   ├── Interrupted         Ctrl+C or SIGTERM
-    │   └── StorageError        a full disk or a file-size limit
-    └── TrainingError        4  a loss or gradient that is not finite
+StillhouseError          4  failed
+├── ConfigError          2  the recipe, the command line or the data must be changed first
+│   ├── RecipeError         unknown key or value, a file that cannot be read as a recipe
+│   ├── DataError           a malformed or empty input file (which line, why)
+│   ├── ModelError          a model that is missing or cannot play its role
+│   └── RunError            a run folder in use, from another recipe, or not writable
+├── Resumable            3  stopped, nothing lost: the same command goes on
+│   ├── Interrupted         Ctrl+C or SIGTERM
+│   └── StorageError        a full disk or a file-size limit
+└── TrainingError        4  a loss or gradient that is not finite
 """
 
 

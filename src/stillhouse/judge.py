@@ -9,7 +9,7 @@ from stillhouse.evaluate.measure import measure
 from stillhouse.evaluate.rewards import rewards
 from stillhouse.evaluate.scores import ModelScores, Score, Scores
 from stillhouse.evaluate.speed import tokens_per_second
-from stillhouse.evaluate.tasks import Task, load_tasks
+from stillhouse.evaluate.tasks import load_tasks
 from stillhouse.models.load import LanguageModel
 from stillhouse.models.tokenise import encode_prompt
 from stillhouse.models.vocabulary import compatible

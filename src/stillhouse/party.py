@@ -4,7 +4,9 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
+from torch import nn
 from transformers import PreTrainedModel
 
 from stillhouse.errors import RunError
@@ -80,7 +82,9 @@ class Party:
     def sampled(self, model: PreTrainedModel, answers: Sequence[Encoded], how: Rollout) -> list[Encoded]:
         """The model's own sampled answers to the prompts of `answers`."""
         prompts = [y.ids[: y.start] for y in answers]
-        ids = sample_answers(model, prompts, how, stop_ids=self.stop_ids, pad_id=self.teacher.pad_id, seed=self.run.recipe.seed)
+        ids = sample_answers(
+            model, prompts, how, stop_ids=self.stop_ids, pad_id=self.teacher.pad_id, seed=self.run.recipe.seed
+        )
         limit = self.run.recipe.data.max_tokens + how.max_new_tokens
         return [encode_pair(prompt, answer, max_tokens=limit) for prompt, answer in zip(prompts, ids, strict=True)]
 
@@ -93,5 +97,5 @@ class Party:
 
 def in_compute_dtype(lm: LanguageModel) -> LanguageModel:
     """A copy with the weights in the dtype in which this machine computes fast, as a trained student is loaded."""
-    model = copy.deepcopy(lm.model).to(dtype=fast_dtype(lm.model.device)).eval()
-    return LanguageModel(model, lm.tokenizer, lm.name)
+    model = cast(nn.Module, copy.deepcopy(lm.model)).to(dtype=fast_dtype(lm.model.device)).eval()
+    return LanguageModel(cast(PreTrainedModel, model), lm.tokenizer, lm.name)

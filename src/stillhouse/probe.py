@@ -7,8 +7,8 @@ from transformers import PreTrainedModel
 from stillhouse.evaluate.fidelity import fidelity
 from stillhouse.evaluate.rewards import rewards
 from stillhouse.party import Party
-from stillhouse.records.read import sample_by_hash
 from stillhouse.recipe import Train
+from stillhouse.records.read import sample_by_hash
 
 DEFAULT_BETA = 0.1
 

@@ -87,8 +87,9 @@ class Step(Section):
 class ObjectiveUse(BaseModel):
     """One term of the loss: a name from `stillhouse.objectives.OBJECTIVES` (or "package.module:function").
 
-    `on` says whose text it sees: the data set's "reference" answers, "teacher" answers, fresh "student" samples, or plain
-    "text". A preference objective sees pairs instead (see `Train.pair`). Every other key is the objective's own setting.
+    `on` says whose text it sees: the data set's "reference" answers, "teacher" answers, fresh "student" samples, or
+    plain "text". A preference objective sees pairs instead (see `Train.pair`). Every other key is the objective's own
+    setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")

@@ -31,12 +31,12 @@ from stillhouse.train.step import Models
 from stillhouse.train.terms import read_terms, sources_of
 
 
-def prepare(recipe: Recipe, folder: Path | None = None) -> Run:
+def prepare(recipe: Recipe, folder: Path | str | None = None) -> Run:
     """Open (or go on with) the run folder of a recipe: `folder`, or runs/NAME."""
     return Run.create(recipe, folder or Path("runs") / recipe.name)
 
 
-def distill(recipe: Recipe | str, *overrides: str, folder: Path | None = None) -> Run:
+def distill(recipe: Recipe | str, *overrides: str, folder: Path | str | None = None) -> Run:
     """All stages of a recipe (its name, a path, or a Recipe); a stopped run goes on where it was.
 
     Overrides are as on the command line: `distill("quickstart", "train.steps=20")`.
@@ -45,7 +45,8 @@ def distill(recipe: Recipe | str, *overrides: str, folder: Path | None = None) -
     with prepare(resolved, folder) as run:
         elicit(run)
         train(run)
-        evaluate(run)
+        if not run.scores_file.exists():
+            evaluate(run)
         report(run)
     return run
 
@@ -56,9 +57,9 @@ def elicit(run: Run) -> list[Record]:
     data = recipe.data
     records = split_by_hash(read_records(data.seeds, limit=data.limit), valid=data.valid, test=data.held_out)
     steps = [step for stage in recipe.stage for step in stage.step]
-    if steps:
-        teacher = load(recipe.teacher.model, dtype=recipe.teacher.dtype)
+    teacher = load(recipe.teacher.model, dtype=recipe.teacher.dtype) if steps else None
     for step in steps:
+        assert teacher is not None  # loaded, since there are steps
         endpoint = Local(teacher, batch_size=step.batch_size)
         wanted = step.samples * sum(r.split in step.splits for r in records)
         with progress("elicit", wanted) as advance:
@@ -71,7 +72,9 @@ def elicit(run: Run) -> list[Record]:
                 progress=lambda f: advance(f.done, f"{f.tokens} tokens"),
             )
         _tell(funnel)
-        run.note("elicit", 0.0, asked=funnel.asked, cached=funnel.cached, kept=funnel.kept, dropped=dict(funnel.dropped))
+        run.note(
+            "elicit", 0.0, asked=funnel.asked, cached=funnel.cached, kept=funnel.kept, dropped=dict(funnel.dropped)
+        )
     write_jsonl(run.records, (r.to_json() for r in records))
     run.note("elicit", time.perf_counter() - began)
     return records

@@ -40,8 +40,8 @@ def tiny_model(
         num_key_value_heads=heads // 2,
         max_position_embeddings=512,
         tie_word_embeddings=tied,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.encode("<|pad|>")[0],
+        eos_token_id=tokenizer.encode("<|end|>")[0],
         bos_token_id=None,
     )
     with torch.random.fork_rng(devices=[]):

@@ -62,7 +62,7 @@ def by_tokens(lengths: Sequence[int], limit: int, *, padded: bool = False) -> It
     With `padded`, a run costs its longest item times its size.
     """
     run: list[int] = []
-    for index, length in enumerate(lengths):
+    for index in range(len(lengths)):
         members = [*run, index]
         cost = max(lengths[i] for i in members) * len(members) if padded else sum(lengths[i] for i in members)
         if run and cost > limit:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -71,7 +72,7 @@ def packable(model: PreTrainedModel) -> bool:
 @contextmanager
 def attention(model: PreTrainedModel, implementation: str) -> Iterator[None]:
     """Use an attention implementation for a while, e.g. PACKED for training and the model's own for sampling."""
-    before = model.config._attn_implementation
+    before = str(model.config._attn_implementation)
     model.set_attn_implementation(implementation)
     try:
         yield
@@ -87,7 +88,7 @@ def backbone(model: PreTrainedModel) -> nn.Module:
 def head_of(model: PreTrainedModel) -> Head:
     """The head that turns hidden states into logits, with the family's scale and soft cap."""
     config = model.config.get_text_config()
-    out = model.get_output_embeddings()
+    out = cast(nn.Linear, model.get_output_embeddings())
     scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
     softcap = getattr(config, "final_logit_softcapping", None)
     return Head(weight=out.weight, bias=getattr(out, "bias", None), softcap=softcap, scale=float(scale))
@@ -105,7 +106,7 @@ def hidden_of(
     model: PreTrainedModel, sequences: Sequence[Encoded], *, micro_tokens: int = 4096
 ) -> Iterator[tuple[list[int], Batch, Float[Tensor, "N H"]]]:
     """Hidden states of many sequences, a micro-batch at a time: (their indices, the batch, the rows)."""
-    implementation = PACKED if (packed := packable(model)) else model.config._attn_implementation
+    implementation = PACKED if (packed := packable(model)) else str(model.config._attn_implementation)
     order = sorted(range(len(sequences)), key=lambda i: len(sequences[i].ids))
     lengths = [len(sequences[i].ids) for i in order]
     with attention(model, implementation):

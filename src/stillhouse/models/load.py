@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from stillhouse.errors import ModelError
@@ -119,7 +120,7 @@ def locate(name: str) -> tuple[str, str | None]:
 
 def read_weights(name: str, source: str, file: str | None, dtype: torch.dtype) -> PreTrainedModel:
     """The model, whole: tensors that its files lack are an error, where transformers would make them up."""
-    how = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)} if file else {"use_safetensors": True}
+    how = {"gguf_file": file, **dequantised()} if file else {"use_safetensors": True}
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         source, dtype=dtype, trust_remote_code=False, output_loading_info=True, **how
     )
@@ -130,6 +131,12 @@ def read_weights(name: str, source: str, file: str | None, dtype: torch.dtype) -
             "its files are incomplete or belong to another architecture: fetch it again."
         )
     return model
+
+
+def dequantised() -> dict[str, Any]:
+    """What makes plain weights of a GGUF file's: older transformers always do, newer ones keep them packed unless told."""
+    config = getattr(transformers, "GgufConfig", None)
+    return {} if config is None else {"quantization_config": config(dequantize=True)}
 
 
 def with_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:

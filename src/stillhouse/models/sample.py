@@ -63,7 +63,7 @@ def sample_answers(
     pad_id: int,
     seed: int,
 ) -> list[list[int]]:
-    """One sampled answer per prompt, in order, the end-of-turn token `stop_ids[0]` included where it ended by itself."""
+    """One sampled answer per prompt, in order; `stop_ids[0]` is part of it where it ended by itself."""
     found = generate(
         model,
         prompts,
@@ -82,8 +82,8 @@ def sample_answers(
 class Draw(LogitsProcessor):
     """Draws each row's token from its softmax, by inverting the cumulative distribution at one uniform number a row.
 
-    It leaves the drawn token as the only one, so that the greedy search behind it takes it. Drawing as `generate` does needs
-    a random number for every entry of the vocabulary, which on a CPU takes as long as the model itself.
+    It leaves the drawn token as the only one, so that the greedy search behind it takes it. Drawing as `generate` does
+    needs a random number for every entry of the vocabulary, which on a CPU takes as long as the model itself.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:

@@ -1,8 +1,9 @@
-"""Text to token ids and back: the one place that knows chat templates, end-of-turn tokens and where an answer begins."""
+"""Text to token ids and back: what knows chat templates, end-of-turn tokens and where an answer begins."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -32,7 +33,8 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     turns = [asdict(m) for m in messages]
     controls = [token for token in tokenizer.all_special_tokens if any(token in t["content"] for t in turns)]
     if not controls:
-        return tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+        found = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
+        return cast(list[int], found)
     marks = [f"\x02{i}\x03" for i in range(len(turns))]
     marked = [turn | {"content": mark} for turn, mark in zip(turns, marks, strict=True)]
     rest = str(tokenizer.apply_chat_template(marked, add_generation_prompt=True, tokenize=False))
@@ -69,9 +71,10 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
     text = str(tokenizer.apply_chat_template(turns, tokenize=False))
     behind = text.partition(_PROBE)[2].lstrip()
     starts = [token for token in tokenizer.all_special_tokens if behind.startswith(token)]
-    return tokenizer.convert_tokens_to_ids(max(starts, key=len)) if starts else tokenizer.eos_token_id
+    found = tokenizer.convert_tokens_to_ids(max(starts, key=len)) if starts else tokenizer.eos_token_id
+    return cast(int, found)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """The text of generated ids, without control tokens."""
-    return tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

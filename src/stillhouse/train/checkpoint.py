@@ -1,7 +1,7 @@
 """Checkpoints that are either complete or never used: a manifest with sizes and checksums is written last.
 
-Everything is safetensors and JSON. Resuming from one gives the weights, the optimiser, the random numbers, the samples in
-use and the step, so that on a CPU a resumed run ends bit-identical to one that was never stopped.
+Everything is safetensors and JSON. Resuming from one gives the weights, the optimiser, the random numbers, the samples
+in use and the step, so that on a CPU a resumed run ends bit-identical to one that was never stopped.
 """
 
 import errno

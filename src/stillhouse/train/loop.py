@@ -35,7 +35,10 @@ OnStep = Callable[[int, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that one stage's training needs. `probe` is given a way to a copy of the student, to measure it; `on_step` is told of each logged line."""
+    """All that one stage's training needs.
+
+    `probe` is given a way to a copy of the student, to measure it; `on_step` is told of each logged line.
+    """
 
     models: Models
     material: Material
@@ -57,7 +60,7 @@ def run_training(job: Job) -> None:
     """
     student, teacher = job.models.student, job.models.teacher
     packed = job.train.packing and packable(student) and packable(teacher)
-    implementations = [(m, PACKED if packed else m.config._attn_implementation) for m in (student, teacher)]
+    implementations = [(m, PACKED if packed else str(m.config._attn_implementation)) for m in (student, teacher)]
     before = [p.requires_grad for p in teacher.parameters()]
     teacher.requires_grad_(False)
     torch.set_flush_denormal(True)

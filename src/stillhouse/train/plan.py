@@ -14,7 +14,7 @@ Sampled = Callable[[Visit], Encoded]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One sequence of a step: whose text it is, and the prompt's place in the step (which pairs chosen and rejected)."""
+    """One sequence of a step: whose text it is, and its prompt's place in the step, which pairs two answers."""
 
     source: str
     place: int
@@ -47,7 +47,7 @@ def plan_step(
     micro_tokens: int,
     packed: bool,
 ) -> StepPlan:
-    """Gather a step's sequences. A chosen and a rejected answer stay in one micro-batch; a pair that misses one is left out."""
+    """Gather a step's sequences. Chosen and rejected stay in one micro-batch; half a pair is no pair."""
     groups = [_group(material, visit, place, sources, sampled) for place, visit in enumerate(step_visits)]
     if "text" in sources:
         groups += _text_groups(material, step, len(step_visits))
@@ -63,9 +63,7 @@ def is_pair(items: Sequence[Item], pair: tuple[str, str]) -> bool:
     return set(pair) <= {item.source for item in items}
 
 
-def _group(
-    material: Material, visit: Visit, place: int, sources: frozenset[str], sampled: Sampled
-) -> list[Item]:
+def _group(material: Material, visit: Visit, place: int, sources: frozenset[str], sampled: Sampled) -> list[Item]:
     key, group = material.keys[visit.index], []
     for source in sorted(sources - {"text"}):
         if source == "student":
@@ -91,5 +89,3 @@ def _totals(micro: Sequence[Sequence[Item]]) -> dict[str, Denominators]:
         tokens[item.source] += item.encoded.counted
         sequences[item.source] += 1
     return {source: denominators(tokens[source], sequences[source]) for source in sorted(tokens)}
-
-

@@ -3,8 +3,10 @@
 import copy
 from collections.abc import Sequence
 from functools import cached_property
+from typing import cast
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from stillhouse.models.sample import sample_answers
@@ -22,7 +24,8 @@ class Sampler:
 
     @cached_property
     def _copy(self) -> PreTrainedModel:
-        made = copy.deepcopy(self._student).to(dtype=self._dtype).requires_grad_(False).eval()
+        copied = cast(nn.Module, copy.deepcopy(self._student)).to(dtype=self._dtype)
+        made = cast(PreTrainedModel, copied.requires_grad_(False).eval())
         made.set_attn_implementation("sdpa")
         return made
 
@@ -40,7 +43,7 @@ class Sampler:
 
 
 class Rollouts:
-    """The samples of the present window of steps; part of a checkpoint, so that a resumed run trains on the same ones."""
+    """The samples of the present window of steps; part of a checkpoint, so that a resumed run sees the same ones."""
 
     def __init__(self, sampler: Sampler, material: Material, how: Rollout, seed: int) -> None:
         self._sampler, self._material, self._how, self._seed = sampler, material, how, seed

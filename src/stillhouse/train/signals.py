@@ -1,7 +1,7 @@
 """What the teacher says about the answers: live, or captured once as last hidden states.
 
-A hidden state has H numbers where logits have V, and the teacher's head turns one into the other exactly; so an answer that
-comes back every epoch costs one teacher pass in all, and its full distribution a few kilobytes.
+A hidden state has H numbers where logits have V, and the teacher's head turns one into the other exactly; so an answer
+that comes back every epoch costs one teacher pass in all, and its full distributions a kilobyte a token.
 """
 
 import hashlib
@@ -19,7 +19,6 @@ from stillhouse.models.forward import hidden_of, hidden_rows
 from stillhouse.models.tokenise import Encoded
 from stillhouse.records.store import write_atomic
 
-
 Captured = Mapping[str, Float[Tensor, "_ _"]]
 """Teacher hidden states of recorded answers, by `sequence_key`."""
 
@@ -32,7 +31,7 @@ def capture(
     micro_tokens: int,
     on_tokens: Callable[[int], None] | None = None,
 ) -> Captured:
-    """The teacher's hidden states of `sequences`, read from `path` where they are complete there, else computed and kept."""
+    """The teacher's hidden states of `sequences`: read from `path` if all are there, else computed and kept."""
     unique = list({sequence_key(s): s for s in sequences}.values())
     if path.exists():
         states = load_file(path)
@@ -52,7 +51,7 @@ def capture(
 def teacher_rows(
     teacher: PreTrainedModel, captured: Captured, sequences: Sequence[Encoded], *, packed: bool, pad_id: int
 ) -> Float[Tensor, "N H"]:
-    """Teacher states at the positions that count, in order: captured ones where they are there, a pass for the others."""
+    """Teacher states at the positions that count, in order: captured ones, and a pass for the others."""
     states = {sequence_key(s): captured.get(sequence_key(s)) for s in sequences}
     missing = [s for s in sequences if states[sequence_key(s)] is None]
     if missing:

@@ -1,4 +1,4 @@
-"""One micro-batch's share of a step's loss, and its gradient. Every sum is already divided by the whole step's counts."""
+"""One micro-batch's share of a step's loss. Every sum is already divided by the whole step's counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,9 +137,7 @@ def _preference(
     return values.sum() / pairs
 
 
-def _sums(
-    hidden: Float[Tensor, "N H"], head: Head, rows: Rows, count: int, vocabulary: int
-) -> Float[Tensor, "S"]:
+def _sums(hidden: Float[Tensor, "N H"], head: Head, rows: Rows, count: int, vocabulary: int) -> Float[Tensor, "S"]:
     """log q(y) of every sequence: the log-probabilities of its counted tokens, summed."""
     logp = label_logp(hidden, head, rows.labels, vocabulary=vocabulary)
     return logp.new_zeros(count).index_add(0, rows.segment, logp)

@@ -8,6 +8,7 @@ from stillhouse.errors import RecipeError
 from stillhouse.objectives import Objective, check_settings, is_per_sequence, needs, resolve
 from stillhouse.recipe import ObjectiveUse, Train
 
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """One objective of the loss. `source` is whose text a per-token objective sees; None for a preference objective."""
