@@ -9,7 +9,7 @@ from typing import cast
 from torch import nn
 from transformers import PreTrainedModel
 
-from stillhouse.errors import RunError
+from stillhouse.errors import DataError, RunError
 from stillhouse.models.load import LanguageModel, fast_dtype, load
 from stillhouse.models.sample import sample_answers
 from stillhouse.models.student import make_student, read_origin, remake_student, write_origin
@@ -53,11 +53,23 @@ class Party:
         recipe, origin = self.run.recipe, read_origin(self.run.student_file)
         if origin is not None:
             return remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
-        judged = self.encoded(sample_by_hash(self.split("train"), 4 * CALIBRATION_ROWS))[:CALIBRATION_ROWS]
+        judged = self._judged()
         student, origin = make_student(recipe.student, self.teacher, judged, seed=recipe.seed)
         compatible(self.teacher, student)
         write_origin(self.run.student_file, origin)
         return student
+
+    def _judged(self) -> list[Encoded]:
+        """Answers on which layers are judged. Raises DataError where they are needed and there are none."""
+        student, train = self.run.recipe.student, self.split("train")
+        found = self.encoded(sample_by_hash(train, 4 * CALIBRATION_ROWS))[:CALIBRATION_ROWS]
+        if not found and student.keep_layers is not None and student.select in ("importance", "greedy"):
+            raise DataError(
+                f"none of the {len(train)} training records has an answer and a prompt of at most "
+                f"{self.run.recipe.data.max_prompt_tokens} tokens, by which to choose the student's layers; "
+                'raise data.max_prompt_tokens, add answers, or take student.select = "uniform"'
+            )
+        return found
 
     def trained(self) -> LanguageModel:
         """The student after training, in the compute dtype."""

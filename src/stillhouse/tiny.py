@@ -27,7 +27,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_model(
-    *, seed: int = 0, layers: int = 2, hidden: int = 32, heads: int = 4, extra_rows: int = 0, tied: bool = True
+    *,
+    seed: int = 0,
+    layers: int = 2,
+    hidden: int = 32,
+    heads: int = 4,
+    extra_rows: int = 0,
+    window: int = 512,
+    tied: bool = True,
 ) -> LanguageModel:
     """A random Llama; `extra_rows` pads its vocabulary beyond the tokenizer's, as published models do."""
     tokenizer = tiny_tokenizer()
@@ -38,7 +45,7 @@ def tiny_model(
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=heads // 2,
-        max_position_embeddings=512,
+        max_position_embeddings=window,
         tie_word_embeddings=tied,
         pad_token_id=tokenizer.encode("<|pad|>")[0],
         eos_token_id=tokenizer.encode("<|end|>")[0],

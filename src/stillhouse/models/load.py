@@ -134,7 +134,7 @@ def read_weights(name: str, source: str, file: str | None, dtype: torch.dtype) -
 
 
 def dequantised() -> dict[str, Any]:
-    """What makes plain weights of a GGUF file's: older transformers always do, newer ones keep them packed unless told."""
+    """What unpacks the weights of a GGUF file: older transformers always do, newer ones where they are told."""
     config = getattr(transformers, "GgufConfig", None)
     return {} if config is None else {"quantization_config": config(dequantize=True)}
 

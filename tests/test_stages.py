@@ -1,0 +1,135 @@
+"""The whole story on tiny models: files appear, a second call does nothing anew, faults end in one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillhouse import recipes
+from stillhouse.errors import DataError, ModelError, RecipeError, RunError
+from stillhouse.models.saving import save_model
+from stillhouse.recipe import Recipe
+from stillhouse.stages import distill, elicit, evaluate, prepare, report, train
+from stillhouse.tiny import tiny_model
+
+SMALL = (
+    "data.limit=24",
+    "data.max_tokens=600",
+    "data.max_prompt_tokens=500",
+    "train.steps=2",
+    "train.batch_size=2",
+    "train.probe_prompts=2",
+    "train.rollout.max_new_tokens=4",
+    "eval.max_new_tokens=4",
+    "eval.limit=3",
+)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny teacher on disk, 4 layers."""
+    folder = tmp_path_factory.mktemp("teacher") / "tiny"
+    save_model(tiny_model(seed=1, layers=4, window=2048), folder)
+    return str(folder)
+
+
+def small(name: str, teacher: str, *changes: str) -> Recipe:
+    """A shipped recipe at toy size."""
+    step = ("step.max_new_tokens=4",) if recipes.load(name).stage[-1].step else ()
+    return recipes.load(name, [f"teacher={teacher}", "student.keep_layers=2", *SMALL, *step, *changes])
+
+
+def test_a_run_leaves_everything_a_user_looks_for(teacher: str, tmp_path: Path) -> None:
+    run = distill(small("quickstart", teacher), folder=tmp_path / "run")
+    names = {p.name for p in run.folder.iterdir()}
+    assert names >= {"recipe.toml", "run.json", "records.jsonl", "journal.jsonl", "student.json", "model"}
+    assert names >= {"scores.json", "report.html", "train"}
+    models = json.loads(run.scores_file.read_text())["models"]
+    assert list(models) == ["teacher", "untrained", "student"]
+    assert models["untrained"]["parameters"] == models["student"]["parameters"] < models["teacher"]["parameters"]
+    assert set(models["student"]["fidelity"]) >= {"kl", "top1", "first_kl", "reward_margin"}
+    assert recipes.load(str(run.folder / "recipe.toml")) == run.recipe
+
+
+def test_a_finished_run_is_left_as_it_is(teacher: str, tmp_path: Path) -> None:
+    recipe = small("quickstart", teacher)
+    run = distill(recipe, folder=tmp_path / "run")
+    kept = ("journal.jsonl", "records.jsonl", "scores.json", "model/model.safetensors")
+    before = {name: (run.folder / name).read_bytes() for name in kept}
+    again = distill(recipe, folder=tmp_path / "run")
+    assert {name: (again.folder / name).read_bytes() for name in kept} == before
+
+
+@pytest.mark.parametrize("name", [n for n in recipes.names() if n != "quickstart"])
+def test_every_recipe_runs(name: str, teacher: str, tmp_path: Path) -> None:
+    run = distill(small(name, teacher), folder=tmp_path / "run")
+    stages = [stage.name for stage in run.recipe.stage if stage.train]
+    for stage in stages:
+        lines = [json.loads(x) for x in (run.train_dir(stage) / "metrics.jsonl").read_text().splitlines()]
+        assert [x["step"] for x in lines] == [0, 1, 2]
+        names = [use.use for s in run.recipe.stage if s.name == stage and s.train for use in s.train.objective]
+        assert [n.partition("@")[0] for n in lines[1]["terms"]] == names
+    assert run.report_file.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("student.lora.rank=2",),
+        ("student.keep_layers=none", 'student.config={model_type="llama", hidden_size=16, num_hidden_layers=1, '
+         'intermediate_size=32, num_attention_heads=2, num_key_value_heads=2}'),
+        ("train.packing=false", "train.reduction=sequence", "train.precision=fp32"),
+        ('train.objective.0.on="student"', "train.rollout.refresh=2"),
+    ],
+    ids=["lora", "random student", "padded", "on-policy"],
+)  # fmt: skip
+def test_other_students_and_settings(changes: tuple[str, ...], teacher: str, tmp_path: Path) -> None:
+    run = distill(small("quickstart", teacher, *changes), folder=tmp_path / "run")
+    assert run.report_file.exists()
+
+
+def test_stages_one_at_a_time(teacher: str, tmp_path: Path) -> None:
+    with prepare(small("quickstart", teacher), tmp_path / "run") as run:
+        with pytest.raises(RunError, match="stillhouse elicit"):
+            train(run)
+        elicit(run)
+        with pytest.raises(RunError, match="stillhouse train"):
+            evaluate(run)
+        train(run)
+        evaluate(run)
+        assert report(run) == run.report_file
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        (("teacher=/nowhere/at/all",), ModelError, "no model at /nowhere/at/all"),
+        (("student.keep_layers=9",), ModelError, "4 layers"),
+        (("data.max_prompt_tokens=1",), DataError, "none of the"),
+        (("seeds=/nowhere.jsonl",), DataError, "/nowhere.jsonl"),
+        (("train.objective=[]",), RecipeError, "no objective"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence(
+    changes: tuple[str, ...], error: type[Exception], says: str, teacher: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=says) as found:
+        distill(small("quickstart", teacher, *changes), folder=tmp_path / "run")
+    assert "\n" not in str(found.value)
+
+
+def test_a_student_of_another_tokenizer_is_refused(teacher: str, tmp_path: Path) -> None:
+    other = tiny_model(seed=3)
+    other.tokenizer.add_tokens(["<odd>"])
+    other.model.resize_token_embeddings(len(other.tokenizer))
+    save_model(other, tmp_path / "other")
+    changes: tuple[Any, ...] = ("student.keep_layers=none", f"student={tmp_path / 'other'}")
+    with pytest.raises(ModelError, match="<odd>"):
+        distill(small("quickstart", teacher, *changes), folder=tmp_path / "run")
+
+
+def test_a_student_with_a_padded_vocabulary_simply_works(teacher: str, tmp_path: Path) -> None:
+    save_model(tiny_model(seed=3, extra_rows=11, window=2048), tmp_path / "padded")
+    changes = ("student.keep_layers=none", f"student={tmp_path / 'padded'}")
+    assert distill(small("quickstart", teacher, *changes), folder=tmp_path / "run").report_file.exists()
