@@ -36,7 +36,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def small(name: str, teacher: str, *changes: str) -> Recipe:
     """A shipped recipe at toy size."""
-    step = ("step.max_new_tokens=4",) if recipes.load(name).stage[-1].step else ()
+    step = ("step.max_new_tokens=4", "step.temperature=1.0") if recipes.load(name).stage[-1].step else ()
     return recipes.load(name, [f"teacher={teacher}", "student.keep_layers=2", *SMALL, *step, *changes])
 
 
@@ -108,7 +108,7 @@ def test_stages_one_at_a_time(teacher: str, tmp_path: Path) -> None:
         (("student.keep_layers=9",), ModelError, "4 layers"),
         (("data.max_prompt_tokens=1",), DataError, "none of the"),
         (("seeds=/nowhere.jsonl",), DataError, "/nowhere.jsonl"),
-        (("train.objective=[]",), RecipeError, "no objective"),
+        (("train.objective=[]",), RecipeError, "objective is empty"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(

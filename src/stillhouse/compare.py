@@ -25,7 +25,7 @@ from stillhouse.records.types import content_key
 from stillhouse.run import COMPARED, COMPARISON, Run
 
 LENT = ("objective", "pair", "reference", "reduction")
-"""What a method lends from the training of its last stage, besides what only it says of roll-outs."""
+"""What a method lends from the training of its last stage, besides roll-out settings that RECIPE leaves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _methods(names: Sequence[str], base: Train) -> dict[str, Train]:
         if method.name in found:
             raise RecipeError(f"method {method.name!r} is named twice; name each once.")
         lends = _last_train(method, f"method {name!r}")
-        rollout = lends.rollout.model_copy(update=base.rollout.model_dump(exclude_unset=True))
+        rollout = lends.rollout.model_copy(update=base.rollout.model_dump(exclude_defaults=True))
         lent = {key: getattr(lends, key) for key in LENT} | {"rollout": rollout}
         found[method.name] = base.model_copy(update=lent)
     if not found:

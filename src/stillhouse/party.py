@@ -94,9 +94,9 @@ class Party:
     def sampled(self, model: PreTrainedModel, answers: Sequence[Encoded], how: Rollout) -> list[Encoded]:
         """The model's own sampled answers to the prompts of `answers`."""
         prompts = [y.ids[: y.start] for y in answers]
-        ids = sample_answers(
-            model, prompts, how, stop_ids=self.stop_ids, pad_id=self.teacher.pad_id, seed=self.run.recipe.seed
-        )
+        teacher, seed = self.teacher, self.run.recipe.seed
+        where = {"stop_ids": self.stop_ids, "pad_id": teacher.pad_id, "vocabulary": teacher.vocabulary}
+        ids = sample_answers(model, prompts, how, seed=seed, **where)
         limit = self.run.recipe.data.max_tokens + how.max_new_tokens
         return [encode_pair(prompt, answer, max_tokens=limit) for prompt, answer in zip(prompts, ids, strict=True)]
 

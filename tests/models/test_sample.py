@@ -39,6 +39,15 @@ def test_draws_follow_the_softmax() -> None:
     torch.testing.assert_close(frequencies, logits.exp(), atol=0.012, rtol=0)
 
 
+def test_rows_beyond_the_vocabulary_are_never_drawn() -> None:
+    padded = tiny_model(seed=4, extra_rows=40).model
+    free, cut = (
+        {token for _, ids, _ in generate(padded, PROMPTS * 20, vocabulary=vocabulary, **COMMON) for token in ids}
+        for vocabulary in (None, len(LM.tokenizer))
+    )
+    assert max(free) >= len(LM.tokenizer) > max(cut)
+
+
 @pytest.mark.parametrize("setting", [{"top_k": 1}, {"top_p": 1e-6}])
 def test_the_narrowest_choice_is_greedy(setting: dict[str, float]) -> None:
     greedy = [ids for _, ids, _ in generate(LM.model, PROMPTS, temperature=0.0, **COMMON)]

@@ -77,7 +77,7 @@ def test_the_settings_of_an_objective_are_read(written) -> None:
         ("[train]\nlr = 1", ["train.objective is empty"]),
         ('[[train.objective]]\nuse = "sfft"', ["train.objective.0", "'sfft'", "sft"]),
         ('[[train.objective]]\nuse = "dpkd"\nbta = 1', ["train.objective.0", "'bta'", "beta"]),
-        ('[[train.objective]]\nuse = "dpkd"\nbeta = "high"', ["train.objective.0", 'beta is "high"', "number"]),
+        ('[[train.objective]]\nuse = "dpkd"\nbeta = "high"', ["train.objective.0", "'beta' is 'high'", "number"]),
         ('[[train.objective]]\nuse = "no_such_pkg:loss"', ["no_such_pkg"]),
         ('[[train.objective]]\nuse = "sft"\non = "techer"', ["train.objective.0.on", "did you mean 'teacher'?"]),
         ('[[stage]]\nname = "a"\ntrain.rollout.refesh = 1', ["stage.a.train.rollout.refesh", "'refresh'"]),

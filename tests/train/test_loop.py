@@ -23,8 +23,10 @@ DPKD = ({"use": "dpkd", "beta": 0.5}, {"use": "sft", "on": "text"})
 def test_one_big_batch_equals_many_small_ones(objectives: Any, reduction: str, tmp_path: Path) -> None:
     whole = trained(train_settings(*objectives, reduction=reduction), tmp_path / "whole")
     cut = trained(train_settings(*objectives, reduction=reduction, micro_tokens=1), tmp_path / "cut")
-    assert largest_difference(whole, cut) < 2e-5
-    assert log(tmp_path / "whole")[-1]["loss"] == pytest.approx(log(tmp_path / "cut")[-1]["loss"], abs=1e-5)
+    first = [log(tmp_path / name)[1] for name in ("whole", "cut")]
+    for measure in ("loss", "grad_norm"):
+        assert first[0][measure] == pytest.approx(first[1][measure], rel=1e-5)
+    assert largest_difference(whole, cut) < 2e-4  # Adam's first steps turn rounding of tiny gradients into weights
 
 
 @pytest.mark.parametrize("objectives", [KD, DPKD], ids=["kd", "dpkd"])

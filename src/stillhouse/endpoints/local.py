@@ -50,6 +50,7 @@ class Local:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             seed=sampling.seed,
+            vocabulary=self.lm.vocabulary,
             batch_size=self.batch_size,
         )
         for index, ids, finish in answers:

@@ -31,12 +31,14 @@ def generate(
     top_p: float = 1.0,
     top_k: int = 0,
     seed: int = 0,
+    vocabulary: int | None = None,
     batch_size: int = 32,
     on_tokens: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
 
-    `temperature` 0 is greedy. The random numbers depend on `seed` and the batch alone.
+    `temperature` 0 is greedy. `vocabulary` cuts off the rows by which a published head exceeds its tokenizer. The random
+    numbers depend on `seed` and the batch alone.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     config = GenerationConfig(
@@ -44,7 +46,8 @@ def generate(
     )
     for begin in range(0, len(order), batch_size):
         indices = order[begin : begin + batch_size]
-        choice = _choice(temperature, top_p, top_k, seed + begin, model.device)
+        choice = LogitsProcessorList([] if vocabulary is None else [Cut(vocabulary)])
+        choice += _choice(temperature, top_p, top_k, seed + begin, model.device)
         answers = _answer(model, [prompts[i] for i in indices], config, choice)
         for index, ids in zip(indices, answers, strict=True):
             stops = [i for i, token in enumerate(ids) if token in stop_ids]
@@ -62,6 +65,7 @@ def sample_answers(
     stop_ids: Sequence[int],
     pad_id: int,
     seed: int,
+    vocabulary: int | None = None,
 ) -> list[list[int]]:
     """One sampled answer per prompt, in order; `stop_ids[0]` is part of it where it ended by itself."""
     found = generate(
@@ -74,9 +78,21 @@ def sample_answers(
         top_p=how.top_p,
         top_k=how.top_k,
         seed=seed,
+        vocabulary=vocabulary,
     )
     ended = {i: [*ids, stop_ids[0]] if finish == "stop" else ids for i, ids, finish in found}
     return [ended[i] for i in range(len(prompts))]
+
+
+class Cut(LogitsProcessor):
+    """Rules out the entries from `vocabulary` on, which stand for no token."""
+
+    def __init__(self, vocabulary: int) -> None:
+        self._vocabulary = vocabulary
+
+    def __call__(self, input_ids: Int[Tensor, "B T"], scores: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+        scores[:, self._vocabulary :] = -torch.inf
+        return scores
 
 
 class Draw(LogitsProcessor):
@@ -97,10 +113,10 @@ class Draw(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
 
 
-def _choice(temperature: float, top_p: float, top_k: int, seed: int, device: torch.device) -> LogitsProcessorList:
+def _choice(temperature: float, top_p: float, top_k: int, seed: int, device: torch.device) -> list[LogitsProcessor]:
     """What stands between the logits and the choice of the likeliest token: nothing when greedy."""
     if temperature == 0:
-        return LogitsProcessorList()
+        return []
     steps: list[LogitsProcessor] = []
     if temperature != 1:
         steps.append(TemperatureLogitsWarper(temperature))
@@ -108,7 +124,7 @@ def _choice(temperature: float, top_p: float, top_k: int, seed: int, device: tor
         steps.append(TopKLogitsWarper(top_k))
     if top_p < 1:
         steps.append(TopPLogitsWarper(top_p))
-    return LogitsProcessorList([*steps, Draw(seed, device)])
+    return [*steps, Draw(seed, device)]
 
 
 @torch.inference_mode()

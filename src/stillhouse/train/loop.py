@@ -84,7 +84,7 @@ class _Loop:
         self.optimiser: Optimizer = optimiser(self.student, job.train)
         self.log = MetricsLog(job.folder / "metrics.jsonl")
         self.captured = self._capture()
-        self.sampler = Sampler(self.student, job.dtype, job.stop_ids, job.models.pad_id)
+        self.sampler = Sampler(self.student, job.dtype, job.stop_ids, job.models.pad_id, job.models.vocabulary)
         self.rollouts = Rollouts(self.sampler, job.material, job.train.rollout, job.seed)
 
     def run(self, stopped: Callable[[], bool]) -> None:

@@ -18,9 +18,11 @@ from stillhouse.train.material import Material, Visit
 class Sampler:
     """A copy of the student in the compute dtype that answers prompts; its weights are refreshed before it does."""
 
-    def __init__(self, student: PreTrainedModel, dtype: torch.dtype, stop_ids: Sequence[int], pad_id: int) -> None:
+    def __init__(
+        self, student: PreTrainedModel, dtype: torch.dtype, stop_ids: Sequence[int], pad_id: int, vocabulary: int
+    ) -> None:
         self._student, self._dtype = student, dtype
-        self._stop_ids, self._pad_id = tuple(stop_ids), pad_id
+        self._stop_ids, self._pad_id, self._vocabulary = tuple(stop_ids), pad_id, vocabulary
 
     @cached_property
     def _copy(self) -> PreTrainedModel:
@@ -39,7 +41,8 @@ class Sampler:
     def answers(self, prompts: Sequence[Sequence[int]], how: Rollout, seed: int) -> list[list[int]]:
         """One answer per prompt from the student as it is now."""
         model = self.refresh()
-        return sample_answers(model, prompts, how, stop_ids=self._stop_ids, pad_id=self._pad_id, seed=seed)
+        where = {"stop_ids": self._stop_ids, "pad_id": self._pad_id, "vocabulary": self._vocabulary}
+        return sample_answers(model, prompts, how, seed=seed, **where)
 
 
 class Rollouts:
