@@ -37,7 +37,7 @@ def generate(
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
 
-    `temperature` 0 is greedy. `vocabulary` cuts off the rows by which a published head exceeds its tokenizer. The random
+    `temperature` 0 is greedy. `vocabulary` cuts off the rows by which a published head exceeds its tokenizer. Random
     numbers depend on `seed` and the batch alone.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
