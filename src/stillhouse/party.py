@@ -13,7 +13,7 @@ from stillhouse.errors import DataError, RunError
 from stillhouse.models.load import LanguageModel, fast_dtype, load
 from stillhouse.models.sample import sample_answers
 from stillhouse.models.student import make_student, read_origin, remake_student, write_origin
-from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt, end_of_turn
+from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt
 from stillhouse.models.vocabulary import compatible
 from stillhouse.recipe import Rollout
 from stillhouse.records.read import sample_by_hash
@@ -95,16 +95,10 @@ class Party:
         """The model's own sampled answers to the prompts of `answers`."""
         prompts = [y.ids[: y.start] for y in answers]
         teacher, seed = self.teacher, self.run.recipe.seed
-        where = {"stop_ids": self.stop_ids, "pad_id": teacher.pad_id, "vocabulary": teacher.vocabulary}
+        where = {"stop_ids": teacher.stop_ids, "pad_id": teacher.pad_id, "vocabulary": teacher.vocabulary}
         ids = sample_answers(model, prompts, how, seed=seed, **where)
         limit = self.run.recipe.data.max_tokens + how.max_new_tokens
         return [encode_pair(prompt, answer, max_tokens=limit) for prompt, answer in zip(prompts, ids, strict=True)]
-
-    @property
-    def stop_ids(self) -> tuple[int, ...]:
-        """Tokens that end an answer, the template's own first."""
-        first = end_of_turn(self.teacher.tokenizer)
-        return (first, *(i for i in self.teacher.eos_ids if i != first))
 
 
 def in_compute_dtype(lm: LanguageModel) -> LanguageModel:

@@ -134,7 +134,7 @@ def _job(party: Party, student: LanguageModel, train: Train, folder: Path, advan
         models=Models(student.model, teacher.model, reference, vocabulary, teacher.pad_id),
         material=material,
         train=train,
-        stop_ids=party.stop_ids,
+        stop_ids=teacher.stop_ids,
         folder=folder,
         seed=recipe.seed,
         dtype=dtypes[train.precision],

@@ -9,7 +9,7 @@ import torch
 from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.models.load import LanguageModel
 from stillhouse.models.sample import generate
-from stillhouse.models.tokenise import decode, encode_prompt, end_of_turn
+from stillhouse.models.tokenise import decode, encode_prompt
 from stillhouse.records.types import Message
 
 
@@ -43,7 +43,7 @@ class Local:
         answers = generate(
             self.lm.model,
             encoded,
-            stop_ids=sorted({*self.lm.eos_ids, end_of_turn(tokenizer)}),
+            stop_ids=self.lm.stop_ids,
             pad_id=self.lm.pad_id,
             max_new_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from stillhouse.models.collate import Batch, by_tokens
 from stillhouse.models.forward import head_of, hidden_of
 from stillhouse.models.tokenise import Encoded
-from stillhouse.objectives.head import Head, HeadLogits, block_rows, spans
+from stillhouse.objectives.head import Head, HeadLogits
 from stillhouse.objectives.label_logp import label_logp
 
 ROWS = 256
@@ -42,12 +42,8 @@ class Reader:
 
     def logits(self, hidden: Float[Tensor, "N H"]) -> Iterator[Float[Tensor, "R V"]]:
         """The logits of all rows in order, a few rows at a time."""
-        vocabulary, device = len(self.head.weight), self.head.weight.device
-        logits = HeadLogits(hidden, self.head, vocabulary, ROWS, self.head.weight.dtype)
-        for span in spans(len(hidden), ROWS):
-            logits.open(span)
-            for rows in spans(len(hidden[span]), block_rows(vocabulary, device, ROWS)):
-                yield logits.block(rows)
+        weight = self.head.weight
+        return HeadLogits(hidden, self.head, len(weight), ROWS, weight.dtype).blocks()
 
 
 def runs(sequences: Sequence[Encoded], micro_tokens: int = MICRO_TOKENS) -> Iterator[list[int]]:

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from stillhouse.errors import ModelError
 from stillhouse.models.embedded import embedded_folder
 from stillhouse.models.forward import head_of
+from stillhouse.models.tokenise import end_of_turn
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] }}"
@@ -65,6 +66,12 @@ class LanguageModel:
         told = generation.eos_token_id if generation else None
         ids = [self.tokenizer.eos_token_id, *(told if isinstance(told, list) else [told])]
         return tuple(sorted({i for i in ids if isinstance(i, int)}))
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens at which sampling an answer stops: the template's own end of turn first, then `eos_ids`."""
+        first = end_of_turn(self.tokenizer)
+        return (first, *(i for i in self.eos_ids if i != first))
 
     @property
     def pad_id(self) -> int:

@@ -13,7 +13,7 @@ from stillhouse.models.forward import PACKED, attention, head_of, hidden_rows, p
 from stillhouse.models.importance import Output, block_influence, recorded
 from stillhouse.models.load import LanguageModel
 from stillhouse.models.tokenise import Encoded
-from stillhouse.objectives.head import HeadLogits, block_rows, slice_rows_for, spans
+from stillhouse.objectives.head import HeadLogits, slice_rows_for
 
 
 class Removal:
@@ -49,11 +49,8 @@ class Removal:
         """float32 logits, some positions at a time."""
         head = head_of(self.model)
         vocabulary = len(head.weight)
-        source = HeadLogits(hidden, head, vocabulary, slice_rows_for(vocabulary, hidden.dtype), hidden.dtype)
-        for span in spans(len(hidden), len(source.buffer)):
-            source.open(span)
-            for block in spans(span.stop - span.start, block_rows(vocabulary, hidden.device, len(source.buffer))):
-                yield source.block(block)
+        rows = slice_rows_for(vocabulary, hidden.dtype)
+        return HeadLogits(hidden, head, vocabulary, rows, hidden.dtype).blocks()
 
     def cost(self, layer: int) -> float:
         """KL(p || q) in nats per answer token when `layer` goes too."""

@@ -33,7 +33,6 @@ def generate(
     seed: int = 0,
     vocabulary: int | None = None,
     batch_size: int = 32,
-    on_tokens: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
 
@@ -52,8 +51,6 @@ def generate(
         for index, ids in zip(indices, answers, strict=True):
             stops = [i for i, token in enumerate(ids) if token in stop_ids]
             answer, finish = (ids[: stops[0]], "stop") if stops else (ids, "length")
-            if on_tokens is not None:
-                on_tokens(len(answer))
             yield index, answer, finish
 
 

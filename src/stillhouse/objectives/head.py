@@ -62,6 +62,14 @@ class HeadLogits:
             z *= self.scale
         return z if self.softcap is None else z.div_(self.softcap).tanh_().mul_(self.softcap)
 
+    def blocks(self) -> Iterator[Float[Tensor, "R V"]]:
+        """Logits of all rows in order, a block at a time."""
+        size = max(1, len(self.buffer))
+        for span in spans(len(self.hidden), size):
+            self.open(span)
+            for rows in spans(len(self.states), block_rows(self.buffer.shape[1], self.hidden.device, size)):
+                yield self.block(rows)
+
     def through(self, gradient: Float[Tensor, "R V"], logits: Float[Tensor, "R V"]) -> Float[Tensor, "R V"]:
         """From the gradient with respect to logits (overwritten) to the one with respect to h @ weight^T + bias."""
         if self.softcap is not None:

@@ -5,7 +5,7 @@ that comes back every epoch costs one teacher pass in all, and its full distribu
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +29,6 @@ def capture(
     path: Path,
     *,
     micro_tokens: int,
-    on_tokens: Callable[[int], None] | None = None,
 ) -> Captured:
     """The teacher's hidden states of `sequences`: read from `path` if all are there, else computed and kept."""
     unique = list({sequence_key(s): s for s in sequences}.values())
@@ -38,11 +37,9 @@ def capture(
         if all(sequence_key(s) in states for s in unique):
             return states
     states = {}
-    for indices, batch, rows in hidden_of(teacher, unique, micro_tokens=micro_tokens):
+    for indices, _, rows in hidden_of(teacher, unique, micro_tokens=micro_tokens):
         parts = rows.split([unique[i].counted for i in indices])
         states |= {sequence_key(unique[i]): part.cpu().contiguous() for i, part in zip(indices, parts, strict=True)}
-        if on_tokens is not None:
-            on_tokens(batch.input_ids.numel())
     write_atomic(path, save(states))
     return states
 
