@@ -1,9 +1,11 @@
 """Evaluation of a run: teacher, untrained and trained student on the same tasks, prompts and settings."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from stillhouse.endpoints.base import Sampling
 from stillhouse.endpoints.local import Local
+from stillhouse.evaluate.answers import Reader
 from stillhouse.evaluate.fidelity import fidelity
 from stillhouse.evaluate.measure import measure
 from stillhouse.evaluate.rewards import rewards
@@ -21,9 +23,11 @@ from stillhouse.records.read import sample_by_hash
 from stillhouse.records.types import Record
 
 ROLES = ("teacher", "untrained", "student")
-SPEED_PROMPTS, SPEED_TOKENS = 8, 32
+SPEED_PROMPTS, SPEED_TOKENS = 8, 20
 FIDELITY_ROWS = 64
 """Held-out answers on which divergences are measured; a fixed sample where there are more."""
+REWARD_ROWS = 16
+"""Of these, prompts that the student answers anew for the implicit rewards."""
 
 
 class Judge:
@@ -75,14 +79,18 @@ class Judge:
         if not answers:
             say("[yellow]evaluate: no held-out answers; divergences from the teacher are not measured[/]")
             return {}
-        teacher, vocabulary = self.party.teacher, compatible(self.party.teacher, student)
-        found = fidelity(teacher.model, student.model, answers, vocabulary=vocabulary)
-        train = self.run.recipe.stage[-1].train or Train()
-        rejected = self.party.sampled(student.model, answers, train.rollout)
+        reader = Reader.of(student.model, compatible(self.party.teacher, student), keep=answers)
+        found = fidelity(self._teacher, reader, answers)
+        train, some = self.run.recipe.stage[-1].train or Train(), answers[:REWARD_ROWS]
+        rejected = self.party.sampled(student.model, some, train.rollout)
         if any(y.counted > 0 for y in rejected):
-            beta = beta_of(train)
-            found |= rewards(teacher.model, student.model, answers, rejected, vocabulary=vocabulary, beta=beta)
+            found |= rewards(self._teacher, reader, some, rejected, beta=beta_of(train))
         return found
+
+    @cached_property
+    def _teacher(self) -> Reader:
+        teacher = self.party.teacher
+        return Reader.of(teacher.model, teacher.vocabulary, keep=self.party.encoded(self.held_out))
 
     def _speeds(self, owed: dict[str, LanguageModel], known: dict[str, ModelScores]) -> dict[str, float | None]:
         """Tokens a second, teacher and student in turn; training does not change it, so one student stands for both."""

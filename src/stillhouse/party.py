@@ -4,20 +4,24 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, zip_longest
 from typing import cast
 
+from safetensors.torch import load_file, save
 from torch import nn
 from transformers import PreTrainedModel
 
 from stillhouse.errors import DataError, RunError
 from stillhouse.models.load import LanguageModel, fast_dtype, load
+from stillhouse.models.refit import refit
 from stillhouse.models.sample import sample_answers
 from stillhouse.models.student import make_student, read_origin, remake_student, write_origin
-from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt
+from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt, encode_text
 from stillhouse.models.vocabulary import compatible
+from stillhouse.progress import progress
 from stillhouse.recipe import Rollout
-from stillhouse.records.read import sample_by_hash
-from stillhouse.records.store import read_jsonl
+from stillhouse.records.read import read_texts, sample_by_hash
+from stillhouse.records.store import read_jsonl, write_atomic
 from stillhouse.records.types import Record
 from stillhouse.run import Run
 
@@ -51,13 +55,39 @@ class Party:
     def untrained(self) -> LanguageModel:
         """The student before training, with float32 weights; how it was made is kept in student.json."""
         recipe, origin = self.run.recipe, read_origin(self.run.student_file)
-        if origin is not None:
-            return remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
-        judged = self._judged()
-        student, origin = make_student(recipe.student, self.teacher, judged, seed=recipe.seed)
+        if origin is None:
+            return self._made()
+        student = remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
+        if recipe.student.refit_tokens:
+            student.model.load_state_dict(load_file(self.run.refitted_file), strict=False)
+        return student
+
+    def _made(self) -> LanguageModel:
+        recipe = self.run.recipe
+        student, origin = make_student(recipe.student, self.teacher, self._judged(), seed=recipe.seed)
         compatible(self.teacher, student)
+        if recipe.student.refit_tokens:
+            rows = self._up_to(recipe.student.refit_tokens)
+            with progress(f"fit the student on {sum(len(r.ids) for r in rows)} tokens", len(origin.layers)) as advance:
+                weights = refit(self.teacher, student, origin.layers, rows, advance=advance)
+            write_atomic(self.run.refitted_file, save({name: w.contiguous() for name, w in weights.items()}))
         write_origin(self.run.student_file, origin)
         return student
+
+    def _up_to(self, tokens: int) -> list[Encoded]:
+        """Training answers with their prompts, the teacher's and the references, then plain text: so many tokens."""
+        data, train = self.run.recipe.data, self.split("train")
+        both = zip_longest(self.encoded(train, "teacher"), self.encoded(train, "reference"))
+        answers = dict.fromkeys(answer for pair in both for answer in pair if answer is not None)
+        texts = read_texts(data.text)
+        pieces = (e for t in texts for e in encode_text(self.teacher.tokenizer, t, max_tokens=data.max_tokens))
+        found: list[Encoded] = []
+        for sequence in chain(answers, pieces):
+            if tokens <= 0:
+                break
+            found.append(sequence)
+            tokens -= len(sequence.ids)
+        return found
 
     def _judged(self) -> list[Encoded]:
         """Answers on which layers are judged. Raises DataError where they are needed and there are none."""

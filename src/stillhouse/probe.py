@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from transformers import PreTrainedModel
 
+from stillhouse.evaluate.answers import Reader
 from stillhouse.evaluate.fidelity import fidelity
 from stillhouse.evaluate.rewards import rewards
 from stillhouse.party import Party
@@ -24,18 +25,18 @@ class HeldOutProbe:
         records = sample_by_hash(held_out, train.probe_prompts)
         self._party, self._train, self._vocabulary = party, train, vocabulary
         self._answers = party.encoded(records)
+        self._teacher = Reader.of(party.teacher.model, vocabulary, keep=self._answers)
 
     def __call__(self, present: Callable[[], PreTrainedModel]) -> dict[str, float]:
         """The measures of the student that `present` gives, by the names of the report."""
         if not self._answers:
             return {}
-        student = present()
-        teacher = self._party.teacher.model
-        found = fidelity(teacher, student, self._answers, vocabulary=self._vocabulary)
-        rejected = self._party.sampled(student, self._answers, self._train.rollout)
+        model = present()
+        student = Reader.of(model, self._vocabulary, keep=self._answers)
+        found = fidelity(self._teacher, student, self._answers)
+        rejected = self._party.sampled(model, self._answers, self._train.rollout)
         if any(y.counted > 0 for y in rejected):
-            beta = beta_of(self._train)
-            found |= rewards(teacher, student, self._answers, rejected, vocabulary=self._vocabulary, beta=beta)
+            found |= rewards(self._teacher, student, self._answers, rejected, beta=beta_of(self._train))
         return {name: score.value for name, score in found.items()}
 
 

@@ -102,6 +102,11 @@ class Run:
         return self.folder / "student.json"
 
     @property
+    def refitted_file(self) -> Path:
+        """The weights that were fitted in closed form before training, where the recipe asks for that."""
+        return self.folder / "student.safetensors"
+
+    @property
     def model_dir(self) -> Path:
         return self.folder / MODEL
 

@@ -17,6 +17,10 @@ def some_answers(count: int = 9, seed: int = 0) -> list[Encoded]:
     return [Encoded(tuple(int(i) for i in rng.integers(0, 256, size=p + a)), start=p) for p, a in lengths]
 
 
+def read(model: torch.nn.Module) -> Reader:
+    return Reader.of(model, VOCABULARY)
+
+
 def log_softmax(model: torch.nn.Module, answer: Encoded, vocabulary: int = VOCABULARY) -> np.ndarray:
     """Float64 log-probabilities at the positions that predict the answer, alone in its batch."""
     with torch.no_grad():
@@ -29,7 +33,7 @@ def log_softmax(model: torch.nn.Module, answer: Encoded, vocabulary: int = VOCAB
 @pytest.mark.parametrize("extra_rows", [0, 11])
 def test_answer_logp(micro_tokens, extra_rows):
     model, answers = tiny_model(extra_rows=extra_rows).model, some_answers()
-    logp, lengths = answer_logp(model, answers, vocabulary=VOCABULARY, micro_tokens=micro_tokens)
+    logp, lengths = answer_logp(Reader.of(model, VOCABULARY), answers, micro_tokens=micro_tokens)
     for i, answer in enumerate(answers):
         rows, targets = log_softmax(model, answer), list(answer.ids[answer.start :])
         assert float(logp[i]) == pytest.approx(rows[np.arange(len(targets)), targets].sum(), rel=1e-5)
@@ -50,11 +54,27 @@ def test_an_empty_answer_is_refused():
         list(runs([Encoded((1, 2), 1), Encoded((1, 2), 2)]))
 
 
+def test_kept_answers_are_read_once():
+    model, (first, *others) = tiny_model().model, some_answers(5)
+    passes = []
+    model.get_decoder().register_forward_hook(lambda *_: passes.append(1))
+    reader, forgetful = Reader.of(model, VOCABULARY, keep=others), Reader.of(model, VOCABULARY)
+    with torch.no_grad():
+        whole = forgetful.hidden([first, *others])
+        assert torch.allclose(reader.hidden(others), whole[first.counted :], atol=1e-5)
+        assert torch.allclose(reader.hidden([first, *others]), whole, atol=1e-5)
+        assert len(passes) == 3  # the third for `first` alone
+        reader.hidden(others[::-1])
+        assert len(passes) == 3
+        reader.hidden([first])
+    assert len(passes) == 4
+
+
 def test_logits_come_in_small_slices_and_in_float32():
     model = tiny_model().model.to(torch.bfloat16)
     reader = Reader.of(model, VOCABULARY)
-    batch, hidden = reader.hidden([Encoded(tuple(range(200)) * 8, start=1)])
-    blocks = list(reader.logits(hidden.detach()))
-    assert sum(len(b) for b in blocks) == len(batch.labels) == 1599
+    answer = Encoded(tuple(range(200)) * 8, start=1)
+    blocks = list(reader.logits(reader.hidden([answer]).detach()))
+    assert sum(len(b) for b in blocks) == len(reader.targets([answer])) == 1599
     assert max(len(b) for b in blocks) <= 256
     assert {b.dtype for b in blocks} == {torch.float32}

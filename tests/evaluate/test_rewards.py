@@ -7,7 +7,7 @@ import torch
 from stillhouse.evaluate.rewards import implicit_rewards, rewards
 from stillhouse.models.tokenise import Encoded
 from stillhouse.tiny import tiny_model
-from tests.evaluate.test_answers import VOCABULARY, log_softmax, some_answers
+from tests.evaluate.test_answers import log_softmax, read, some_answers
 
 
 def test_rewards_by_hand():
@@ -37,7 +37,7 @@ def test_rewards_of_models():
         return log_softmax(model, answer)[np.arange(len(targets)), targets].sum()
 
     r_t, r_s = ([0.1 * (logp(student, a) - logp(teacher, a)) for a in side] for side in (chosen, rejected))
-    found = rewards(teacher, student, chosen, rejected, vocabulary=VOCABULARY, beta=0.1, micro_tokens=100)
+    found = rewards(read(teacher), read(student), chosen, rejected, beta=0.1, micro_tokens=100)
     assert found["reward_teacher"].value == pytest.approx(np.mean(r_t), rel=1e-4)
     assert found["reward_student"].value == pytest.approx(np.mean(r_s), rel=1e-4)
     per_token = [r / a.counted for r, a in zip(r_t, chosen, strict=True)]
@@ -49,14 +49,14 @@ def test_rewards_of_models():
 
 def test_a_student_equal_to_its_teacher_has_no_reward():
     model = tiny_model().model
-    found = rewards(model, model, some_answers(4), some_answers(4, seed=1), vocabulary=VOCABULARY, beta=0.1)
+    found = rewards(read(model), read(model), some_answers(4), some_answers(4, seed=1), beta=0.1)
     assert {score.value for score in found.values()} == {0.0}
 
 
 def test_a_pair_with_an_empty_answer_is_left_out():
     teacher, student = tiny_model(seed=1).model, tiny_model(seed=2).model
     chosen, rejected = some_answers(3), [*some_answers(2, seed=1), Encoded((1, 2), start=2)]
-    found = rewards(teacher, student, chosen, rejected, vocabulary=VOCABULARY, beta=0.1)
-    assert found == rewards(teacher, student, chosen[:2], rejected[:2], vocabulary=VOCABULARY, beta=0.1)
+    found = rewards(read(teacher), read(student), chosen, rejected, beta=0.1)
+    assert found == rewards(read(teacher), read(student), chosen[:2], rejected[:2], beta=0.1)
     with pytest.raises(ValueError, match="at least one"):
-        rewards(teacher, student, chosen[2:], rejected[2:], vocabulary=VOCABULARY, beta=0.1)
+        rewards(read(teacher), read(student), chosen[2:], rejected[2:], beta=0.1)

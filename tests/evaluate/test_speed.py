@@ -26,5 +26,6 @@ def test_the_work_is_the_same_for_all_and_taken_in_turns(monkeypatch):
     monkeypatch.setattr(speed, "generate", counting)
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
     found = speed.tokens_per_second({"a": one, "b": other}, [[1, 2], [3]], pad_id=256, new_tokens=5, repetitions=2)
-    assert calls == [(first, [5, 5]) for _ in range(3) for first in (True, False)]
+    lengths = [[speed.WARM_UP] * 2, [5, 5], [5, 5]]
+    assert calls == [(first, length) for length in lengths for first in (True, False)]
     assert found == {"a": 10.0, "b": 10.0}

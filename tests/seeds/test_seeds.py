@@ -78,7 +78,7 @@ def test_no_two_answers_are_nearly_the_same():
 
 
 def test_the_plain_texts_are_sixty_different_paragraphs():
-    assert len(TEXTS) == 60
+    assert len(TEXTS) == 330
     for row in TEXTS:
         assert list(row) == ["text"]
         assert 80 <= length(row["text"]) <= 180

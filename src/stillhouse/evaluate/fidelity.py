@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from stillhouse.evaluate.answers import MICRO_TOKENS, Reader, runs
+from stillhouse.evaluate.answers import MICRO_TOKENS, Reader, owners, runs
 from stillhouse.evaluate.intervals import bootstrap, bootstrap_ratio
 from stillhouse.evaluate.scores import Score
 from stillhouse.models.tokenise import Encoded
@@ -32,12 +31,7 @@ class Divergences:
 
 
 def fidelity(
-    teacher: PreTrainedModel,
-    student: PreTrainedModel,
-    sequences: Sequence[Encoded],
-    *,
-    vocabulary: int,
-    micro_tokens: int = MICRO_TOKENS,
+    teacher: Reader, student: Reader, sequences: Sequence[Encoded], *, micro_tokens: int = MICRO_TOKENS
 ) -> dict[str, Score]:
     """The scores "kl", "reverse_kl" (nats per token), "top1" (percent of tokens), "first_kl" and "first_reverse_kl".
 
@@ -46,7 +40,7 @@ def fidelity(
     Empty answers are left out; ValueError if no other is there.
     """
     answered = [s for s in sequences if s.counted > 0]
-    found = divergences(teacher, student, answered, vocabulary=vocabulary, micro_tokens=micro_tokens)
+    found = divergences(teacher, student, answered, micro_tokens=micro_tokens)
     tokens = found.tokens.tolist()
     return {
         "kl": bootstrap_ratio(found.kl.tolist(), tokens),
@@ -59,24 +53,16 @@ def fidelity(
 
 @torch.inference_mode()
 def divergences(
-    teacher: PreTrainedModel,
-    student: PreTrainedModel,
-    sequences: Sequence[Encoded],
-    *,
-    vocabulary: int,
-    micro_tokens: int = MICRO_TOKENS,
+    teacher: Reader, student: Reader, sequences: Sequence[Encoded], *, micro_tokens: int = MICRO_TOKENS
 ) -> Divergences:
-    """The divergences of every answer. Logits are cut to `vocabulary` before the softmax, and made in slices."""
-    p, q = Reader.of(teacher, vocabulary), Reader.of(student, vocabulary)
+    """The divergences of every answer; logits are made in slices."""
     count = len(sequences)
     sums = torch.zeros(count, 3, dtype=torch.float64)
     first = torch.zeros(count, 3, dtype=torch.float64)
     for run in runs(sequences, micro_tokens):
         chosen = [sequences[i] for i in run]
-        batch, p_hidden = p.hidden(chosen)
-        _, q_hidden = q.hidden(chosen)
-        values = torch.cat(list(_compared(p, p_hidden, q, q_hidden))).double().cpu()
-        owner = torch.tensor(run)[batch.segment.cpu()]
+        compared = _compared(teacher, teacher.hidden(chosen), student, student.hidden(chosen))
+        values, owner = torch.cat(list(compared)).double().cpu(), owners(chosen, run)
         sums.index_add_(0, owner, values)
         begins = torch.cat([torch.ones(1, dtype=torch.bool), owner[1:] != owner[:-1]])
         first[owner[begins]] = values[begins]

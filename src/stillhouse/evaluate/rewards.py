@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from jaxtyping import Float, Num
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from stillhouse.evaluate.answers import MICRO_TOKENS, answer_logp
+from stillhouse.evaluate.answers import MICRO_TOKENS, Reader, answer_logp
 from stillhouse.evaluate.intervals import bootstrap
 from stillhouse.evaluate.scores import Score
 from stillhouse.models.tokenise import Encoded
@@ -43,12 +42,11 @@ def implicit_rewards(
 
 
 def rewards(
-    teacher: PreTrainedModel,
-    student: PreTrainedModel,
+    teacher: Reader,
+    student: Reader,
     chosen: Sequence[Encoded],
     rejected: Sequence[Encoded],
     *,
-    vocabulary: int,
     beta: float,
     micro_tokens: int = MICRO_TOKENS,
 ) -> dict[str, Score]:
@@ -60,8 +58,8 @@ def rewards(
     if not pairs:
         raise ValueError("rewards need at least one pair of answers, found none")
     both = [y_t for y_t, _ in pairs] + [y_s for _, y_s in pairs]
-    q, lengths = answer_logp(student, both, vocabulary=vocabulary, micro_tokens=micro_tokens)
-    p, _ = answer_logp(teacher, both, vocabulary=vocabulary, micro_tokens=micro_tokens)
+    q, lengths = answer_logp(student, both, micro_tokens=micro_tokens)
+    p, _ = answer_logp(teacher, both, micro_tokens=micro_tokens)
     q_t, q_s, p_t, p_s, length_t, length_s = (half for whole in (q, p, lengths) for half in whole.split(len(pairs)))
     found = implicit_rewards(q_t, q_s, p_t, p_s, length_t, length_s, beta=beta)
     return {name: bootstrap(values.tolist()) for name, values in found.items()}

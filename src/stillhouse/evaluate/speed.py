@@ -1,7 +1,7 @@
 """Tokens per second of generation, measured so that the ratio of two models is honest.
 
 Every model answers the same prompts, greedily and with the same number of new tokens (none may stop earlier), in turns
-with the others: what else the machine does meanwhile falls on all of them. The first turn warms up and is not counted.
+with the others: what else the machine does meanwhile falls on all of them. A short first turn warms up, uncounted.
 """
 
 import time
@@ -11,6 +11,9 @@ from statistics import median
 from transformers import PreTrainedModel
 
 from stillhouse.models.sample import generate
+
+WARM_UP = 4
+"""New tokens of the turn that is not counted."""
 
 
 def tokens_per_second(
@@ -27,7 +30,7 @@ def tokens_per_second(
     for repetition in range(repetitions + 1):
         for name, model in models.items():
             begin = time.perf_counter()
-            made = _tokens(model, prompts, pad_id, new_tokens, batch_size)
+            made = _tokens(model, prompts, pad_id, new_tokens if repetition > 0 else WARM_UP, batch_size)
             if repetition > 0:
                 speeds[name].append(made / (time.perf_counter() - begin))
     return {name: median(found) for name, found in speeds.items()}

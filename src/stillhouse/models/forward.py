@@ -39,11 +39,12 @@ def packed_attention(
     if query.device.type == "cpu":
         query, key, value = query.float(), key.float(), value.float()
     options = {"dropout_p": dropout, "scale": scaling, "enable_gqa": True}
+    lengths = [end - begin for begin, end in pairwise(boundaries)]
     parts = []
     with torch.autocast(query.device.type, enabled=False):
-        for begin, end in pairwise(boundaries):
-            q, k, v = (x[:, :, begin:end] for x in (query, key, value))
-            mask = _band(end - begin, sliding_window, q.device)
+        # split, not slices: the gradient of a slice is as long as the whole pack
+        for q, k, v in zip(*(x.split(lengths, dim=2) for x in (query, key, value)), strict=True):
+            mask = _band(q.shape[2], sliding_window, q.device)
             parts.append(
                 nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, **options)
             )

@@ -1,0 +1,186 @@
+"""Closed-form repair of a student made of some of its teacher's layers: no gradients, one pass over some text.
+
+Where layers were taken out, the next one gets hidden states that it never saw. So the last projection of each kept
+layer is fitted anew, from the bottom up: by least squares, such that the student's hidden state behind it comes as near
+as it can to the one that the teacher has before the next kept layer. Related: ReplaceMe (arXiv 2505.02819), which fits
+one linear map for a run of removed layers, and for it alone.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from stillhouse.errors import ModelError
+from stillhouse.models.collate import Batch, by_tokens, collate
+from stillhouse.models.depth import decoder_layers
+from stillhouse.models.forward import PACKED, attention, hidden_rows, packable
+from stillhouse.models.importance import hidden_states
+from stillhouse.models.load import LanguageModel
+from stillhouse.models.tokenise import Encoded
+from stillhouse.progress import Advance
+
+RIDGE = 0.1
+"""Pull towards the weights as they are, in units of the mean squared input of the projection."""
+
+
+@torch.no_grad()
+def refit(
+    teacher: LanguageModel,
+    student: LanguageModel,
+    layers: Sequence[int],
+    rows: Sequence[Encoded],
+    *,
+    ridge: float = RIDGE,
+    micro_tokens: int = 2048,
+    advance: Advance = lambda done, words: None,
+) -> dict[str, Tensor]:
+    """Fit the last projections of the student's layers in place; returns the new weights by their names in the student.
+
+    With m the input of the projection, d what is missing from the hidden state behind it to the teacher's h, and
+    s = 1 / |h| (the next norm makes lengths alike), each projection gains
+    argmin_D sum s^2 |d - D m|^2 + ridge * mean(s^2 m^2) * tokens * |D|^2.
+
+    Args:
+        layers: the teacher's layers that the student has, counted from 0.
+        rows: sequences of which every token counts.
+        advance: is told the number of layers done, and the share of the squared error that is left.
+
+    Raises:
+        ModelError: a layer does not simply add its last projection to the hidden state.
+    """
+    blocks = decoder_layers(teacher.model)[2]
+    afters = [*layers[1:], len(blocks)]
+    intact = next((n for n, pair in enumerate(zip(layers, afters, strict=True)) if pair != (n, n + 1)), None)
+    if intact is None:
+        return {}
+    packed = packable(teacher.model)
+    implementation = PACKED if packed else str(teacher.model.config._attn_implementation)
+    runs = by_tokens([len(row.ids) for row in rows], micro_tokens, padded=not packed)
+    batches = (collate([rows[i] for i in run], packed=packed, pad_id=teacher.pad_id) for run in runs)
+    with attention(teacher.model, implementation), attention(student.model, implementation):
+        passes = [_read(teacher, batch.to(teacher.model.device), intact, layers, afters) for batch in batches]
+        states = [begin for begin, _ in passes]
+        names = {module: name for name, module in student.model.named_modules()}
+        found: dict[str, Tensor] = {}
+        for n, layer in enumerate(list(decoder_layers(student.model)[2])[intact:]):
+            projection, states, left = _fit(layer, states, [calls[n] for _, calls in passes], ridge)
+            found[f"{names[projection]}.weight"] = cast(Tensor, projection.weight)
+            advance(intact + n + 1, f"{left:.0%} of the last one's error left")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """How the teacher called a layer, and the hidden states it had before the next one that the student has."""
+
+    settings: dict[str, Any]
+    real: Tensor
+    target: Float[Tensor, "N H"]
+
+
+def _read(
+    teacher: LanguageModel, batch: Batch, intact: int, layers: Sequence[int], afters: Sequence[int]
+) -> tuple[Float[Tensor, "R T H"], list[_Call]]:
+    """One pass of the whole teacher: its hidden states before layer `intact`, and a call for each layer from there."""
+    real = batch.attention_mask if batch.attention_mask is not None else batch.input_ids >= 0
+    blocks = list(decoder_layers(teacher.model)[2])
+    with _noted(blocks) as seen:
+        hidden_rows(teacher.model, batch)
+    pairs = list(zip(layers, afters, strict=True))[intact:]
+    calls = [_Call(seen[blocks[layer]][1], real, seen[blocks[after - 1]][2][real]) for layer, after in pairs]
+    return seen[blocks[intact]][0], calls
+
+
+@contextmanager
+def _noted(layers: Sequence[nn.Module]) -> Iterator[dict[nn.Module, tuple[Tensor, dict[str, Any], Tensor]]]:
+    """What each layer was called with in its last call, and the hidden states it returned."""
+    seen: dict[nn.Module, tuple[Tensor, dict[str, Any], Tensor]] = {}
+
+    def note(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        settings = {key: value for key, value in kwargs.items() if key != "hidden_states"}
+        seen[layer] = (args[0] if args else kwargs["hidden_states"], settings, hidden_states(output))
+
+    handles = [layer.register_forward_hook(note, with_kwargs=True) for layer in layers]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _fit(
+    layer: nn.Module, states: Sequence[Tensor], calls: Sequence[_Call], ridge: float
+) -> tuple[nn.Module, list[Tensor], float]:
+    """Fits one layer; returns its projection, the hidden states behind it, and the share of the error that is left."""
+    working = copy.deepcopy(layer).to(states[0].dtype)
+    name = _last_projection(working, states[0], calls[0])
+    projection = working.get_submodule(name)
+    inputs, outputs, gram, cross, before = [], [], 0.0, 0.0, 0.0
+    for state, call in zip(states, calls, strict=True):
+        with _input_of(projection) as given:
+            output = hidden_states(working(state, **call.settings))
+        scale = 1 / call.target.float().norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        missing = (call.target.float() - output[call.real].float()) * scale
+        m = given[0][call.real]
+        scaled = (m * scale).to(m.dtype)
+        gram = gram + (scaled.T @ scaled).float()
+        cross = cross + (scaled.T @ missing.to(m.dtype)).float()
+        before += float(missing.square().sum())
+        inputs.append(given[0])
+        outputs.append(output)
+    assert isinstance(gram, Tensor) and isinstance(cross, Tensor)  # there is a row
+    pull = ridge * float(gram.diagonal().mean())
+    gain = torch.linalg.solve(gram + pull * torch.eye(len(gram), device=gram.device), cross)
+    after = before - float((2 * cross * gain).sum() - (gain * (gram @ gain)).sum())
+    _add(layer.get_submodule(name), gain)
+    behind = [o + (m @ gain.to(m.dtype)) for o, m in zip(outputs, inputs, strict=True)]
+    return layer.get_submodule(name), behind, max(after, 0.0) / max(before, 1e-12)
+
+
+def _add(projection: nn.Module, gain: Float[Tensor, "M H"]) -> None:
+    weight = cast(Tensor, projection.weight)
+    weight += (gain if isinstance(projection, Conv1D) else gain.T).to(weight.dtype)
+
+
+@contextmanager
+def _input_of(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The input of the module's last call, in a list of one."""
+    given: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, args: given.__setitem__(slice(None), [args[0]]))
+    try:
+        yield given
+    finally:
+        handle.remove()
+
+
+def _last_projection(layer: nn.Module, state: Tensor, call: _Call) -> str:
+    """The name of the linear map whose output the layer adds last to the hidden state; checked by leaving it out."""
+    order: list[str] = []
+    maps = {name: m for name, m in layer.named_modules() if isinstance(m, nn.Linear | Conv1D)}
+    handles = [m.register_forward_hook(lambda *_, name=name: order.append(name)) for name, m in maps.items()]
+    whole = hidden_states(layer(state, **call.settings)).float()
+    for handle in handles:
+        handle.remove()
+    added: list[Tensor] = []
+
+    def leave_out(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        added.append(output.float())
+        return torch.zeros_like(output)
+
+    handle = maps[order[-1]].register_forward_hook(leave_out)
+    rest = hidden_states(layer(state, **call.settings)).float()
+    handle.remove()
+    gap = (whole - rest).reshape(added[-1].shape) - added[-1] if whole.shape == added[-1].shape else whole
+    if gap.norm() > 0.05 * added[-1].norm():
+        raise ModelError(
+            f"a {type(layer).__name__} does not simply add '{order[-1]}' to the hidden state, so its student cannot be "
+            "repaired in closed form; set student.refit_tokens = 0."
+        )
+    return order[-1]
