@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stillhouse import recipes
 from stillhouse.errors import DataError, ModelError, RecipeError, RunError
 from stillhouse.models.saving import save_model
+from stillhouse.models.student import read_origin, remake_student
+from stillhouse.party import Party
 from stillhouse.recipe import Recipe
 from stillhouse.stages import distill, elicit, evaluate, prepare, report, train
 from stillhouse.tiny import tiny_model
@@ -77,16 +80,28 @@ def test_every_recipe_runs(name: str, teacher: str, tmp_path: Path) -> None:
     "changes",
     [
         ("student.lora.rank=2",),
+        ("student.refit_tokens=400",),
         ("student.keep_layers=none", 'student.config={model_type="llama", hidden_size=16, num_hidden_layers=1, '
          'intermediate_size=32, num_attention_heads=2, num_key_value_heads=2}'),
         ("train.packing=false", "train.reduction=sequence", "train.precision=fp32"),
         ('train.objective.0.on="student"', "train.rollout.refresh=2"),
     ],
-    ids=["lora", "random student", "padded", "on-policy"],
+    ids=["lora", "refitted", "random student", "padded", "on-policy"],
 )  # fmt: skip
 def test_other_students_and_settings(changes: tuple[str, ...], teacher: str, tmp_path: Path) -> None:
     run = distill(small("quickstart", teacher, *changes), folder=tmp_path / "run")
     assert run.report_file.exists()
+
+
+def test_a_refitted_student_is_made_again_as_it_was(teacher: str, tmp_path: Path) -> None:
+    with prepare(small("quickstart", teacher, "student.refit_tokens=400"), tmp_path / "run") as run:
+        elicit(run)
+        made, again = (Party(run).untrained().model.state_dict() for _ in range(2))
+        pruned = remake_student(run.recipe.student, Party(run).teacher, read_origin(run.student_file), seed=1)
+    assert all(torch.equal(made[name], again[name]) for name in made)
+    changed = {name for name, weight in pruned.model.state_dict().items() if not torch.equal(weight, made[name])}
+    assert changed and all("down_proj" in name for name in changed)
+    assert run.signals_file.exists()  # what the teacher thought of these answers is not asked again
 
 
 def test_stages_one_at_a_time(teacher: str, tmp_path: Path) -> None:

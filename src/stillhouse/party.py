@@ -8,14 +8,14 @@ from itertools import chain, zip_longest
 from typing import cast
 
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from stillhouse.errors import DataError, RunError
 from stillhouse.models.load import LanguageModel, fast_dtype, load
 from stillhouse.models.refit import refit
 from stillhouse.models.sample import sample_answers
-from stillhouse.models.student import make_student, read_origin, remake_student, write_origin
+from stillhouse.models.student import Origin, make_student, read_origin, remake_student, write_origin
 from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt, encode_text
 from stillhouse.models.vocabulary import compatible
 from stillhouse.progress import progress
@@ -24,6 +24,7 @@ from stillhouse.records.read import read_texts, sample_by_hash
 from stillhouse.records.store import read_jsonl, write_atomic
 from stillhouse.records.types import Record
 from stillhouse.run import Run
+from stillhouse.train.signals import by_key, known
 
 CALIBRATION_ROWS = 16
 """Answers on which layers are judged before any training."""
@@ -58,7 +59,7 @@ class Party:
         if origin is None:
             return self._made()
         student = remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
-        if recipe.student.refit_tokens:
+        if recipe.student.refit_tokens and origin.layers:
             student.model.load_state_dict(load_file(self.run.refitted_file), strict=False)
         return student
 
@@ -66,13 +67,23 @@ class Party:
         recipe = self.run.recipe
         student, origin = make_student(recipe.student, self.teacher, self._judged(), seed=recipe.seed)
         compatible(self.teacher, student)
-        if recipe.student.refit_tokens:
-            rows = self._up_to(recipe.student.refit_tokens)
-            with progress(f"fit the student on {sum(len(r.ids) for r in rows)} tokens", len(origin.layers)) as advance:
-                weights = refit(self.teacher, student, origin.layers, rows, advance=advance)
-            write_atomic(self.run.refitted_file, save({name: w.contiguous() for name, w in weights.items()}))
+        if recipe.student.refit_tokens and origin.layers:
+            self._refit(student, origin)
         write_origin(self.run.student_file, origin)
         return student
+
+    def _refit(self, student: LanguageModel, origin: Origin) -> None:
+        """Fit the student in closed form; its new weights, and what the teacher thought meanwhile, are kept."""
+        rows, states = self._up_to(self.run.recipe.student.refit_tokens), known(self.run.signals_file)
+
+        def keep(sequences: Sequence[Encoded], hidden: Tensor) -> None:
+            states.update(by_key(sequences, hidden))
+
+        title = f"fit the student on {sum(len(r.ids) for r in rows)} tokens"
+        with progress(title, len(origin.layers)) as advance:
+            weights = refit(self.teacher, student, origin.layers, rows, advance=advance, keep=keep)
+        write_atomic(self.run.signals_file, save(states))
+        write_atomic(self.run.refitted_file, save({name: weight.contiguous() for name, weight in weights.items()}))
 
     def _up_to(self, tokens: int) -> list[Encoded]:
         """Training answers with their prompts, the teacher's and the references, then plain text: so many tokens."""

@@ -36,7 +36,8 @@ class Student(Section):
     """Who learns. Exactly one of: layers of the teacher (`keep_layers`), a `model`, or a `config` (random weights).
 
     `refit_tokens`: before any training, the kept layers' last projections are fitted by least squares on that many
-    tokens of the training answers, so that they make up for the layers that went; 0 leaves the layers as they are.
+    tokens of the training answers, so that they make up for the layers that went; 0 leaves the layers as they are. It
+    changes nothing for a `model` or a `config`.
     """
 
     keep_layers: Positive | None = None
@@ -52,8 +53,6 @@ class Student(Section):
         if len(given) != 1 and not (not given and isinstance(self.select, tuple)):
             found = ", ".join(given) or "none of them"
             raise ValueError(f"give exactly one of keep_layers, model, config; found {found}")
-        if self.refit_tokens and (self.model or self.config):
-            raise ValueError("refit_tokens is for a student of its teacher's layers; give keep_layers, or set it to 0")
         return self
 
 

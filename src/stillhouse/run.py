@@ -107,6 +107,11 @@ class Run:
         return self.folder / "student.safetensors"
 
     @property
+    def signals_file(self) -> Path:
+        """What the teacher thinks of recorded answers, so that it need not read them twice."""
+        return self.folder / "signals.safetensors"
+
+    @property
     def model_dir(self) -> Path:
         return self.folder / MODEL
 

@@ -136,6 +136,7 @@ def _job(party: Party, student: LanguageModel, train: Train, folder: Path, advan
         train=train,
         stop_ids=teacher.stop_ids,
         folder=folder,
+        signals=party.run.signals_file,
         seed=recipe.seed,
         dtype=dtypes[train.precision],
         probe=HeldOutProbe(party, train, vocabulary),

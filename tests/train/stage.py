@@ -60,6 +60,7 @@ def job(
         train=train,
         stop_ids=(end_of_turn(student.tokenizer),),
         folder=folder,
+        signals=folder / "signals.safetensors",
         seed=5,
         dtype=torch.float32,
         probe=probe,

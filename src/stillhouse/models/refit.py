@@ -7,7 +7,7 @@ one linear map for a run of removed layers, and for it alone.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from stillhouse.errors import ModelError
-from stillhouse.models.collate import Batch, by_tokens, collate
+from stillhouse.models.collate import by_tokens, collate
 from stillhouse.models.depth import decoder_layers
 from stillhouse.models.forward import PACKED, attention, hidden_rows, packable
 from stillhouse.models.importance import hidden_states
@@ -28,6 +28,8 @@ from stillhouse.progress import Advance
 
 RIDGE = 0.1
 """Pull towards the weights as they are, in units of the mean squared input of the projection."""
+
+Keep = Callable[[Sequence[Encoded], Tensor], None]
 
 
 @torch.no_grad()
@@ -40,6 +42,7 @@ def refit(
     ridge: float = RIDGE,
     micro_tokens: int = 2048,
     advance: Advance = lambda done, words: None,
+    keep: Keep = lambda sequences, states: None,
 ) -> dict[str, Tensor]:
     """Fit the last projections of the student's layers in place; returns the new weights by their names in the student.
 
@@ -51,29 +54,29 @@ def refit(
         layers: the teacher's layers that the student has, counted from 0.
         rows: sequences of which every token counts.
         advance: is told the number of layers done, and the share of the squared error that is left.
+        keep: is given the teacher's last hidden states of some rows, at the positions that count, one row after the
+            other: whoever needs them later is spared a pass.
 
     Raises:
         ModelError: a layer does not simply add its last projection to the hidden state.
     """
-    blocks = decoder_layers(teacher.model)[2]
-    afters = [*layers[1:], len(blocks)]
+    afters = [*layers[1:], len(decoder_layers(teacher.model)[2])]
     intact = next((n for n, pair in enumerate(zip(layers, afters, strict=True)) if pair != (n, n + 1)), None)
     if intact is None:
         return {}
-    packed = packable(teacher.model)
+    pairs = list(zip(layers, afters, strict=True))[intact:]
+    packed, names = packable(teacher.model), {module: name for name, module in student.model.named_modules()}
     implementation = PACKED if packed else str(teacher.model.config._attn_implementation)
     runs = by_tokens([len(row.ids) for row in rows], micro_tokens, padded=not packed)
-    batches = (collate([rows[i] for i in run], packed=packed, pad_id=teacher.pad_id) for run in runs)
+    fitted: dict[str, Tensor] = {}
     with attention(teacher.model, implementation), attention(student.model, implementation):
-        passes = [_read(teacher, batch.to(teacher.model.device), intact, layers, afters) for batch in batches]
-        states = [begin for begin, _ in passes]
-        names = {module: name for name, module in student.model.named_modules()}
-        found: dict[str, Tensor] = {}
+        readings = [_read(teacher, [rows[i] for i in run], packed, intact, pairs, keep) for run in runs]
+        states = [reading.begin for reading in readings]
         for n, layer in enumerate(list(decoder_layers(student.model)[2])[intact:]):
-            projection, states, left = _fit(layer, states, [calls[n] for _, calls in passes], ridge)
-            found[f"{names[projection]}.weight"] = cast(Tensor, projection.weight)
+            projection, states, left = _fit(layer, states, [reading.calls[n] for reading in readings], ridge)
+            fitted[f"{names[projection]}.weight"] = cast(Tensor, projection.weight)
             advance(intact + n + 1, f"{left:.0%} of the last one's error left")
-    return found
+    return fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +88,30 @@ class _Call:
     target: Float[Tensor, "N H"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The teacher's hidden states before the first layer to fit, and its calls of that and the later ones."""
+
+    begin: Float[Tensor, "R T H"]
+    calls: list[_Call]
+
+
 def _read(
-    teacher: LanguageModel, batch: Batch, intact: int, layers: Sequence[int], afters: Sequence[int]
-) -> tuple[Float[Tensor, "R T H"], list[_Call]]:
-    """One pass of the whole teacher: its hidden states before layer `intact`, and a call for each layer from there."""
+    teacher: LanguageModel,
+    rows: Sequence[Encoded],
+    packed: bool,
+    intact: int,
+    pairs: Sequence[tuple[int, int]],
+    keep: Keep,
+) -> _Reading:
+    """One pass of the whole teacher; `pairs` are its layers to fit, each with the next one that the student has."""
+    batch = collate(rows, packed=packed, pad_id=teacher.pad_id).to(teacher.model.device)
     real = batch.attention_mask if batch.attention_mask is not None else batch.input_ids >= 0
     blocks = list(decoder_layers(teacher.model)[2])
     with _noted(blocks) as seen:
-        hidden_rows(teacher.model, batch)
-    pairs = list(zip(layers, afters, strict=True))[intact:]
+        keep(rows, hidden_rows(teacher.model, batch))
     calls = [_Call(seen[blocks[layer]][1], real, seen[blocks[after - 1]][2][real]) for layer, after in pairs]
-    return seen[blocks[intact]][0], calls
+    return _Reading(seen[blocks[intact]][0], calls)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from stillhouse.train.metrics import MetricsLog
 from stillhouse.train.optim import learning_rate, optimiser
 from stillhouse.train.plan import StepPlan, plan_step
 from stillhouse.train.rollout import Rollouts, Sampler
-from stillhouse.train.signals import Captured, capture
+from stillhouse.train.signals import Captured, capture, known
 from stillhouse.train.step import Loss, Models, micro_loss
 from stillhouse.train.terms import labels_of, read_terms, sources_of
 
@@ -37,7 +37,8 @@ OnStep = Callable[[int, dict[str, Any]], None]
 class Job:
     """All that one stage's training needs.
 
-    `probe` is given a way to a copy of the student, to measure it; `on_step` is told of each logged line.
+    `signals` is where the teacher's captured states lie; `probe` is given a way to a copy of the student, to measure
+    it; `on_step` is told of each logged line.
     """
 
     models: Models
@@ -45,6 +46,7 @@ class Job:
     train: Train
     stop_ids: tuple[int, ...]
     folder: Path
+    signals: Path
     seed: int
     dtype: torch.dtype
     probe: Probe
@@ -107,11 +109,12 @@ class _Loop:
         wanted = any(t.wants("teacher") or t.wants("reference") for t in self.loss.terms)
         recorded = sorted(self.sources & {"teacher", "reference"})
         returns = self.train.steps * self.train.batch_size > len(self.job.material.prompts)
-        if not (wanted and recorded and returns and self.train.cache_teacher):
+        if not (wanted and recorded and self.train.cache_teacher):
             return {}
+        if not returns:
+            return known(self.job.signals)
         sequences = [e for s in recorded for answers in self.job.material.answers[s] for e in answers]
-        path = self.job.folder / "signals.safetensors"
-        return capture(self.job.models.teacher, sequences, path, micro_tokens=self.train.micro_tokens)
+        return capture(self.job.models.teacher, sequences, self.job.signals, micro_tokens=self.train.micro_tokens)
 
     def _resume(self) -> int:
         found, warnings = latest(self.job.folder / "checkpoints")

@@ -23,25 +23,26 @@ Captured = Mapping[str, Float[Tensor, "_ _"]]
 """Teacher hidden states of recorded answers, by `sequence_key`."""
 
 
-def capture(
-    teacher: PreTrainedModel,
-    sequences: Sequence[Encoded],
-    path: Path,
-    *,
-    micro_tokens: int,
-) -> Captured:
-    """The teacher's hidden states of `sequences`: read from `path` if all are there, else computed and kept."""
-    unique = list({sequence_key(s): s for s in sequences}.values())
-    if path.exists():
-        states = load_file(path)
-        if all(sequence_key(s) in states for s in unique):
-            return states
-    states = {}
-    for indices, _, rows in hidden_of(teacher, unique, micro_tokens=micro_tokens):
-        parts = rows.split([unique[i].counted for i in indices])
-        states |= {sequence_key(unique[i]): part.cpu().contiguous() for i, part in zip(indices, parts, strict=True)}
-    write_atomic(path, save(states))
+def capture(teacher: PreTrainedModel, sequences: Sequence[Encoded], path: Path, *, micro_tokens: int) -> Captured:
+    """The teacher's hidden states of `sequences`: those that lie in `path`, and the others, which are added to it."""
+    states = known(path)
+    missing = [s for s in dict.fromkeys(sequences) if sequence_key(s) not in states]
+    for indices, _, rows in hidden_of(teacher, missing, micro_tokens=micro_tokens):
+        states |= by_key([missing[i] for i in indices], rows)
+    if missing:
+        write_atomic(path, save(states))
     return states
+
+
+def known(path: Path) -> dict[str, Float[Tensor, "_ _"]]:
+    """What has been captured so far."""
+    return load_file(path) if path.exists() else {}
+
+
+def by_key(sequences: Sequence[Encoded], rows: Float[Tensor, "N H"]) -> dict[str, Float[Tensor, "_ _"]]:
+    """Hidden states of several sequences, one behind the other, as `Captured`."""
+    parts = rows.split([s.counted for s in sequences])
+    return {sequence_key(s): part.cpu().contiguous() for s, part in zip(sequences, parts, strict=True)}
 
 
 @torch.no_grad()
