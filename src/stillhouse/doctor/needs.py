@@ -78,7 +78,7 @@ def seconds_of(
 ) -> dict[str, float]:
     """Seconds of each stage at `speed` (floating-point operations a second of a large matrix product)."""
     p, q = teacher.parameters, student.parameters
-    training = 0.0
+    training = recipe.student.refit_tokens * 2 * (p + 2 * q) / TRAINING_SHARE if recipe.student.keep_layers else 0.0
     for train in _trainings(recipe):
         tokens = train.steps * train.batch_size * _row(recipe, amount) * len(_texts(train))
         passes = 6 * q + (2 * p if any(term.wants("teacher") for term in read_terms(train)) else 0)
