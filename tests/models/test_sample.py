@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from stillhouse.models import sample
 from stillhouse.models.sample import Draw, generate, sample_answers
 from stillhouse.recipe import Rollout
 from stillhouse.tiny import tiny_model
@@ -62,3 +63,19 @@ def test_an_answer_that_ends_has_its_end_of_turn() -> None:
     assert all(ids == [0] for ids in ended)
     cut = sample_answers(LM.model, PROMPTS, how, stop_ids=(len(every) + 5,), pad_id=257, seed=0)
     assert all(len(ids) == 4 for ids in cut)
+
+
+def test_long_prompts_are_answered_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [[1] * length for length in (30, 3, 4, 25, 5)]
+    whole = list(generate(LM.model, prompts, temperature=0.0, **COMMON))
+    sizes: list[int] = []
+    answer = sample._answer
+    monkeypatch.setattr(sample, "BATCH_TOKENS", 40)
+    monkeypatch.setattr(
+        sample, "_answer", lambda model, asked, *rest: sizes.append(len(asked)) or answer(model, asked, *rest)
+    )
+    assert list(generate(LM.model, prompts, temperature=0.0, **COMMON)) == whole
+    assert sizes == [3, 1, 1]
+    sizes.clear()
+    list(generate(LM.model, prompts, batch_size=2, **COMMON))
+    assert sizes == [2, 1, 1, 1]

@@ -16,8 +16,12 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from stillhouse.models.collate import by_tokens
 from stillhouse.recipe import Rollout
 from stillhouse.records.types import Finish
+
+BATCH_TOKENS = 2**15
+"""Tokens of one batch, padding and answers included: what bounds its memory when prompts are long."""
 
 
 def generate(
@@ -36,6 +40,7 @@ def generate(
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
 
+    At most `batch_size` prompts at once, fewer where prompts are so long that their batch would pass BATCH_TOKENS.
     `temperature` 0 is greedy. `vocabulary` cuts off the rows by which a published head exceeds its tokenizer. Random
     numbers depend on `seed` and the batch alone.
     """
@@ -43,15 +48,20 @@ def generate(
     config = GenerationConfig(
         max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(stop_ids) or None, pad_token_id=pad_id
     )
-    for begin in range(0, len(order), batch_size):
-        indices = order[begin : begin + batch_size]
+    for indices in _batches(order, [len(p) + max_new_tokens for p in prompts], batch_size):
         choice = LogitsProcessorList([] if vocabulary is None else [Cut(vocabulary)])
-        choice += _choice(temperature, top_p, top_k, seed + begin, model.device)
+        choice += _choice(temperature, top_p, top_k, seed + order.index(indices[0]), model.device)
         answers = _answer(model, [prompts[i] for i in indices], config, choice)
         for index, ids in zip(indices, answers, strict=True):
             stops = [i for i, token in enumerate(ids) if token in stop_ids]
             answer, finish = (ids[: stops[0]], "stop") if stops else (ids, "length")
             yield index, answer, finish
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    for run in by_tokens([lengths[i] for i in order], BATCH_TOKENS, padded=True):
+        for begin in range(0, len(run), batch_size):
+            yield [order[i] for i in run[begin : begin + batch_size]]
 
 
 def sample_answers(
