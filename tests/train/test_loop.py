@@ -11,6 +11,7 @@ import torch
 
 from stillhouse.errors import Interrupted, TrainingError
 from stillhouse.tiny import tiny_model
+from stillhouse.train import loop
 from stillhouse.train.loop import run_training
 from tests.train.stage import job, largest_difference, log, train_settings, trained, weights
 
@@ -98,6 +99,70 @@ def test_a_signal_stops_after_the_step_and_keeps_it(tmp_path: Path) -> None:
     assert (tmp_path / "stopped/checkpoints/step-000002/MANIFEST.json").exists()
     resumed = trained(settings, tmp_path / "stopped")
     assert largest_difference(resumed, trained(settings, tmp_path / "straight")) == 0.0
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Memory for 60 tokens of a micro-batch; returns the sizes that were tried."""
+    tried: list[int] = []
+    whole = loop.micro_loss
+
+    def scarce(models: Any, loss: Any, items: Any, *rest: Any) -> Any:
+        tried.append(sum(len(item.encoded.ids) for item in items))
+        if tried[-1] > 60:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        return whole(models, loss, items, *rest)
+
+    monkeypatch.setattr(loop, "micro_loss", scarce)
+    return tried
+
+
+def test_out_of_memory_halves_the_micro_batches_and_changes_nothing_else(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    settings = train_settings(*KD, lr=1e-3)
+    plain = trained(settings, tmp_path / "plain")
+    tried = request.getfixturevalue("little_memory")
+    warnings: list[str] = []
+    halved = trained(settings, tmp_path / "halved", warnings=warnings)
+    assert largest_difference(plain, halved) < 1e-4
+    assert tried[0] > 60 and len(warnings) == len([size for size in tried if size > 60])
+    assert all("out of memory at step" in warning for warning in warnings)
+    assert log(tmp_path / "halved")[-1]["micro_tokens"] <= 60 < log(tmp_path / "plain")[-1]["micro_tokens"]
+
+
+def test_a_resumed_run_remembers_that_memory_was_short(tmp_path: Path, little_memory: list[int]) -> None:
+    settings = train_settings(*KD, steps=5, checkpoint_every=2)
+    stopped: list[str] = []
+
+    def interrupt(step: int, line: dict[str, Any]) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        trained(settings, tmp_path / "stopped", on_step=interrupt, warnings=stopped)
+    again: list[str] = []
+    resumed = trained(settings, tmp_path / "stopped", warnings=again)
+    assert stopped and not again
+    assert largest_difference(resumed, trained(settings, tmp_path / "straight")) == 0.0
+
+
+def test_one_prompt_too_long_for_memory_ends_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop, "micro_loss", never)
+    with pytest.raises(TrainingError, match=r"does not suffice for one prompt at step 1; lower data\.max_tokens"):
+        trained(train_settings(*KD), tmp_path)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(loop, "micro_loss", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        trained(train_settings(*KD), tmp_path)
 
 
 def test_nan_stops_before_the_step_and_names_the_batch(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 """The training loop: plan a step, sum its micro-batches' gradients, check, clip, step, log, probe, checkpoint."""
 
 import json
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -27,6 +25,7 @@ from stillhouse.train.plan import StepPlan, plan_step
 from stillhouse.train.rollout import Rollouts, Sampler
 from stillhouse.train.signals import Captured, capture, known
 from stillhouse.train.step import Loss, Models, micro_loss
+from stillhouse.train.stopping import stop_signal
 from stillhouse.train.terms import labels_of, read_terms, sources_of
 
 Probe = Callable[[Callable[[], PreTrainedModel]], dict[str, float]]
@@ -67,7 +66,7 @@ def run_training(job: Job) -> None:
     teacher.requires_grad_(False)
     torch.set_flush_denormal(True)
     student.train(job.train.dropout)
-    with attention(*implementations[0]), attention(*implementations[1]), _stop_signal() as stopped:
+    with attention(*implementations[0]), attention(*implementations[1]), stop_signal() as stopped:
         _Loop(job, packed).run(stopped)
     student.eval()
     for parameter, grad in zip(teacher.parameters(), before, strict=True):
@@ -88,6 +87,7 @@ class _Loop:
         self.captured = self._capture()
         self.sampler = Sampler(self.student, job.dtype, job.stop_ids, job.models.pad_id, job.models.vocabulary)
         self.rollouts = Rollouts(self.sampler, job.material, job.train.rollout, job.seed)
+        self.micro_tokens = job.train.micro_tokens
 
     def run(self, stopped: Callable[[], bool]) -> None:
         begin = self._resume()
@@ -123,38 +123,41 @@ class _Loop:
         step = 0
         if found is not None:
             state = load_checkpoint(found, self.student, self.optimiser)
-            self.rollouts.samples, step = state["samples"], found.step
+            self.rollouts.samples, self.micro_tokens, step = state["samples"], state["micro_tokens"], found.step
         self.log.cut_after(step if found is not None else -1)
         return step
 
     def _save(self, step: int) -> None:
-        root, state = self.job.folder / "checkpoints", {"samples": self.rollouts.samples}
+        root = self.job.folder / "checkpoints"
+        state = {"samples": self.rollouts.samples, "micro_tokens": self.micro_tokens}
         save_checkpoint(root, step, self.student, self.optimiser, state, keep=self.train.keep_checkpoints)
 
     def _record(self, step: int, line: dict[str, Any]) -> None:
         self.log.write({"step": step, **line})
         self.job.on_step(step, line)
 
-    def _plan(self, step: int) -> StepPlan:
-        count, size, seed = len(self.job.material.prompts), self.train.batch_size, self.job.seed
+    def _renew_samples(self, step: int) -> None:
         if "student" in self.sources:
+            count, size = len(self.job.material.prompts), self.train.batch_size
             steps = range(step, min(step + self.train.rollout.refresh, self.train.steps))
-            self.rollouts.renew(step, [v for s in steps for v in visits(count, size, s, seed)])
+            self.rollouts.renew(step, [v for s in steps for v in visits(count, size, s, self.job.seed)])
+
+    def _plan(self, step: int) -> StepPlan:
         return plan_step(
             self.job.material,
-            visits(count, size, step, seed),
+            visits(len(self.job.material.prompts), self.train.batch_size, step, self.job.seed),
             step,
             sources=self.sources,
             pair=self.train.pair if any(t.source is None for t in self.loss.terms) else None,
             sampled=self.rollouts.sampled,
-            micro_tokens=self.train.micro_tokens,
+            micro_tokens=self.micro_tokens,
             packed=self.loss.packed,
         )
 
     def _step(self, step: int) -> dict[str, Any]:
         clock = time.perf_counter()
-        plan = self._plan(step)
-        total, shares = self._accumulate(plan, step)
+        self._renew_samples(step)
+        plan, total, shares = self._within_memory(step)
         norm = float(torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.train.clip or float("inf")))
         self._must_be_finite(step, "gradient norm", norm, plan)
         rate = learning_rate(self.train, step)
@@ -170,8 +173,34 @@ class _Loop:
             "grad_norm": norm,
             "tokens": plan.tokens,
             "counted": counted,
+            "micro_tokens": self.micro_tokens,
             "seconds": round(time.perf_counter() - clock, 3),
         }
+
+    def _within_memory(self, step: int) -> tuple[StepPlan, float, list[float]]:
+        """`_accumulate`; where memory does not suffice, once more in micro-batches half as large, now and later on.
+
+        The step stays the same but for rounding: its sums are over all micro-batches, however they are cut.
+        """
+        while True:
+            plan = self._plan(step)
+            try:
+                return plan, *self._accumulate(plan, step)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if plan.indivisible:
+                    raise TrainingError(
+                        f"memory does not suffice for one prompt at step {step + 1}; "
+                        "lower data.max_tokens, use [student.lora], or take a smaller student"
+                    ) from error
+            self.micro_tokens = plan.largest // 2
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.student.device.type != "cpu":
+                torch.accelerator.empty_cache()
+            self.job.warn(
+                f"out of memory at step {step + 1}; going on with micro-batches of {self.micro_tokens} tokens"
+            )
 
     def _accumulate(self, plan: StepPlan, step: int) -> tuple[float, list[float]]:
         """Gradients of all micro-batches, summed; returns the step's loss and each term's part of it."""
@@ -203,22 +232,6 @@ class _Loop:
         )
 
 
-@contextmanager
-def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """While open, the first SIGINT or SIGTERM asks to stop after the present step; the second stops at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    try:
-        before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever owns it handles signals
-        before = {}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; on a CPU, torch says so in words alone."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -33,7 +33,21 @@ class StepPlan:
     @property
     def tokens(self) -> int:
         """All real tokens that go through the student."""
-        return sum(len(item.encoded.ids) for micro in self.micro_batches for item in micro)
+        return sum(map(_tokens, self.micro_batches))
+
+    @property
+    def largest(self) -> int:
+        """Tokens of the largest micro-batch."""
+        return max(map(_tokens, self.micro_batches), default=0)
+
+    @property
+    def indivisible(self) -> bool:
+        """Whether no micro-batch can be cut: a prompt's answers stay together."""
+        return all(len({item.place for item in micro}) == 1 for micro in self.micro_batches)
+
+
+def _tokens(items: Sequence[Item]) -> int:
+    return sum(len(item.encoded.ids) for item in items)
 
 
 def plan_step(
@@ -52,7 +66,7 @@ def plan_step(
     if "text" in sources:
         groups += _text_groups(material, step, len(step_visits))
     groups = [group for group in groups if group]
-    lengths = [sum(len(i.encoded.ids) for i in group) for group in groups]
+    lengths = [_tokens(group) for group in groups]
     runs = by_tokens(lengths, micro_tokens, padded=not packed)
     micro = tuple(tuple(item for index in run for item in groups[index]) for run in runs)
     return StepPlan(micro, _totals(micro), sum(is_pair(group, pair) for group in groups) if pair else 0)
