@@ -2,7 +2,8 @@
 
 Both distil the embedded teacher (30 layers) into its own 20 most influential layers with the Jensen-Shannon divergence
 (beta 0.5) on the answers of 8 rows of at most 128 tokens a step. Each measurement is a process of its own, so that peak
-memory is its own too; the processes take turns, never at once. Tokens are real ones, padding not counted.
+memory is its own too; the processes take turns, never at once. Tokens are real ones, padding not counted. Stillhouse
+asks the teacher once about each row; so it is measured on rows that are new, and on rows that it has seen before.
 
     pip install --no-deps trl==1.16.0
     python benchmarks/kd_step.py --rows my_rows.jsonl
@@ -25,11 +26,17 @@ BATCH, LENGTH, BETA, LR = 8, 128, 0.5, 1e-4
 PEERS = {
     "trl": "TRL GKDTrainer, its defaults",
     "trl-bf16": "TRL GKDTrainer, bf16=True",
-    "ours": "Stillhouse",
+    "ours": "Stillhouse, every row new",
+    "ours-again": "Stillhouse, from the second epoch on",
 }
 
 
-def encoded_rows(source: str, count: int) -> list[tuple[list[int], int]]:
+Rows = list[tuple[list[int], int]]
+Steps = list[tuple[int, float]]
+"""Real tokens and seconds of each step."""
+
+
+def encoded_rows(source: str, count: int) -> Rows:
     """`count` prompts with answers as token ids, cut at LENGTH tokens, and where each answer begins."""
     from stillhouse.models.load import load
     from stillhouse.models.tokenise import encode_answer, encode_pair, encode_prompt
@@ -46,8 +53,8 @@ def encoded_rows(source: str, count: int) -> list[tuple[list[int], int]]:
     return [rows[i % len(rows)] for i in range(count)]
 
 
-def run_trl(rows: list[tuple[list[int], int]], folder: Path, steps: int, bf16: bool) -> list[float]:
-    """Seconds of each TRL step."""
+def run_trl(rows: Rows, folder: Path, steps: int, bf16: bool) -> Steps:
+    """A GKD trainer that takes the rows in order."""
     import torch
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -102,11 +109,12 @@ def run_trl(rows: list[tuple[list[int], int]], folder: Path, steps: int, bf16: b
     )
     trainer._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(data)
     trainer.train()
-    return clock
+    tokens = [sum(len(ids) for ids, _ in rows[step * BATCH : (step + 1) * BATCH]) for step in range(steps)]
+    return list(zip(tokens, clock, strict=True))
 
 
-def run_ours(rows: list[tuple[list[int], int]], folder: Path, steps: int) -> list[float]:
-    """Seconds of each Stillhouse step, the teacher's pass included: every row is seen once, so nothing is cached."""
+def run_ours(rows: Rows, folder: Path, steps: int, again: bool) -> Steps:
+    """Stillhouse's loop: once through the rows, the teacher's pass included; or the second time, when that is known."""
     from stillhouse.models.load import load
     from stillhouse.models.tokenise import Encoded
     from stillhouse.recipe import Train
@@ -120,18 +128,18 @@ def run_ours(rows: list[tuple[list[int], int]], folder: Path, steps: int) -> lis
     material = Material(tuple(str(i) for i in range(len(rows))), prompts, {"reference": encoded}, (), LENGTH)
     train = Train(
         objective=({"use": "jsd", "beta": BETA, "on": "reference"},),
-        steps=steps,
+        steps=2 * steps if again else steps,
         batch_size=BATCH,
         lr=LR,
         probe_every=10**6,
         checkpoint_every=10**6,
-        cache_teacher=False,
+        cache_teacher=again,
     )
-    seconds: list[float] = []
+    done: Steps = []
 
     def on_step(step: int, line: dict) -> None:
         if "seconds" in line:
-            seconds.append(line["seconds"])
+            done.append((line["tokens"], line["seconds"]))
 
     run_training(
         Job(
@@ -148,20 +156,19 @@ def run_ours(rows: list[tuple[list[int], int]], folder: Path, steps: int) -> lis
             warn=print,
         )
     )
-    return seconds
+    return done[-steps:]
 
 
-def worker(peer: str, source: str, folder: Path, steps: int) -> None:
+def worker(peer: str, folder: Path, steps: int) -> None:
     """One measurement in this process; prints it as JSON."""
-    if peer == "ours":
+    ours = peer.startswith("ours")
+    if ours:
         machine.settle()
-    rows = encoded_rows(source, BATCH * steps)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    clock = run_ours(rows, folder, steps) if peer == "ours" else run_trl(rows, folder, steps, peer == "trl-bf16")
-    tokens = sum(len(ids) for ids, _ in rows[BATCH:])
+    rows = json.loads((folder / "rows.json").read_text())
+    done = run_ours(rows, folder, steps, peer == "ours-again") if ours else run_trl(rows, folder, steps, "bf16" in peer)
+    tokens, seconds = (sum(values) for values in zip(*done[1:], strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = {"tokens_per_second": tokens / sum(clock[1:]), "peak_mib": peak / 1024, "loading_mib": before / 1024}
-    print("RESULT " + json.dumps(result))
+    print("RESULT " + json.dumps({"tokens_per_second": tokens / seconds, "peak_mib": peak / 1024}))
 
 
 def main() -> None:
@@ -169,12 +176,12 @@ def main() -> None:
     parser.add_argument("--rows", default="builtin", help="prompts with reference answers, as data.seeds takes them")
     parser.add_argument("--steps", type=int, default=6, help="steps of each measurement; the first is not counted")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", default="trl,ours,trl-bf16")
+    parser.add_argument("--peers", default="trl,ours,ours-again,trl-bf16")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        worker(args.worker, args.rows, args.folder, args.steps)
+        worker(args.worker, args.folder, args.steps)
         return
     with tempfile.TemporaryDirectory() as folder:
         table(args, Path(folder))
@@ -184,11 +191,12 @@ def table(args: argparse.Namespace, folder: Path) -> None:
     """Let the peers take turns, and print what they did."""
     student = folder / "student"
     subprocess.run([sys.executable, "-c", MAKE_STUDENT, str(student), args.rows], check=True)
+    (student / "rows.json").write_text(json.dumps(encoded_rows(args.rows, BATCH * args.steps)))
     found: dict[str, list[dict[str, float]]] = {peer: [] for peer in args.peers.split(",")}
     for _ in range(args.rounds):
         for peer, results in found.items():
             command = [sys.executable, __file__, "--worker", peer, "--folder", str(student)]
-            command += ["--rows", args.rows, "--steps", str(args.steps)]
+            command += ["--steps", str(args.steps)]
             done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
             lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
             if not lines:

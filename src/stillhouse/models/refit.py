@@ -26,7 +26,7 @@ from stillhouse.models.load import LanguageModel
 from stillhouse.models.tokenise import Encoded
 from stillhouse.progress import Advance
 
-RIDGE = 0.1
+RIDGE = 0.3
 """Pull towards the weights as they are, in units of the mean squared input of the projection."""
 
 Keep = Callable[[Sequence[Encoded], Tensor], None]
@@ -84,7 +84,7 @@ class _Call:
     """How the teacher called a layer, and the hidden states it had before the next one that the student has."""
 
     settings: dict[str, Any]
-    real: Tensor
+    real: Tensor | None
     target: Float[Tensor, "N H"]
 
 
@@ -106,11 +106,11 @@ def _read(
 ) -> _Reading:
     """One pass of the whole teacher; `pairs` are its layers to fit, each with the next one that the student has."""
     batch = collate(rows, packed=packed, pad_id=teacher.pad_id).to(teacher.model.device)
-    real = batch.attention_mask if batch.attention_mask is not None else batch.input_ids >= 0
+    real = batch.attention_mask
     blocks = list(decoder_layers(teacher.model)[2])
     with _noted(blocks) as seen:
         keep(rows, hidden_rows(teacher.model, batch))
-    calls = [_Call(seen[blocks[layer]][1], real, seen[blocks[after - 1]][2][real]) for layer, after in pairs]
+    calls = [_Call(seen[blocks[layer]][1], real, _rows(seen[blocks[after - 1]][2], real)) for layer, after in pairs]
     return _Reading(seen[blocks[intact]][0], calls)
 
 
@@ -142,10 +142,10 @@ def _fit(
     for state, call in zip(states, calls, strict=True):
         with _input_of(projection) as given:
             output = hidden_states(working(state, **call.settings))
-        scale = 1 / call.target.float().norm(dim=-1, keepdim=True).clamp_min(1e-6)
-        missing = (call.target.float() - output[call.real].float()) * scale
-        m = given[0][call.real]
-        scaled = (m * scale).to(m.dtype)
+        target, m = call.target.float(), _rows(given[0], call.real)
+        scale = 1 / target.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        missing = (target - _rows(output, call.real).float()) * scale
+        scaled = m * scale.to(m.dtype)
         gram = gram + (scaled.T @ scaled).float()
         cross = cross + (scaled.T @ missing.to(m.dtype)).float()
         before += float(missing.square().sum())
@@ -158,6 +158,11 @@ def _fit(
     _add(layer.get_submodule(name), gain)
     behind = [o + (m @ gain.to(m.dtype)) for o, m in zip(outputs, inputs, strict=True)]
     return layer.get_submodule(name), behind, max(after, 0.0) / max(before, 1e-12)
+
+
+def _rows(states: Float[Tensor, "R T _"], real: Tensor | None) -> Float[Tensor, "N _"]:
+    """The real tokens' states; a packed batch has no others."""
+    return states.flatten(0, 1) if real is None else states[real]
 
 
 def _add(projection: nn.Module, gain: Float[Tensor, "M H"]) -> None:
