@@ -1,6 +1,9 @@
 """The whole story on tiny models: files appear, a second call does nothing anew, faults end in one sentence."""
 
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,8 @@ import pytest
 import torch
 
 from stillhouse import recipes
-from stillhouse.errors import DataError, ModelError, RecipeError, RunError
+from stillhouse.endpoints.local import Local
+from stillhouse.errors import DataError, Interrupted, ModelError, RecipeError, RunError
 from stillhouse.models.saving import save_model
 from stillhouse.models.student import read_origin, remake_student
 from stillhouse.party import Party
@@ -91,6 +95,24 @@ def test_every_recipe_runs(name: str, teacher: str, tmp_path: Path) -> None:
 def test_other_students_and_settings(changes: tuple[str, ...], teacher: str, tmp_path: Path) -> None:
     run = distill(small("quickstart", teacher, *changes), folder=tmp_path / "run")
     assert run.report_file.exists()
+
+
+def test_ctrl_c_while_eliciting_keeps_the_batch_under_way(
+    teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate = Local.generate
+
+    def interrupted(self: Local, *asked: Any) -> Iterator[Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from generate(self, *asked)
+
+    with prepare(small("quickstart", teacher, "step.batch_size=4"), tmp_path / "run") as run:
+        monkeypatch.setattr(Local, "generate", interrupted)
+        with pytest.raises(Interrupted, match="run the same command again"):
+            elicit(run)
+        assert len(run.journal.read_text().splitlines()) == 4
+        monkeypatch.undo()
+        assert all(record.answers("teacher") for record in elicit(run) if record.split == "train")
 
 
 def test_a_refitted_student_is_made_again_as_it_was(teacher: str, tmp_path: Path) -> None:

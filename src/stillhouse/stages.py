@@ -25,6 +25,7 @@ from stillhouse.records.store import write_atomic, write_jsonl
 from stillhouse.records.types import Record
 from stillhouse.report.page import write_report
 from stillhouse.run import Run
+from stillhouse.stopping import stop_signal
 from stillhouse.train.loop import Job, run_training
 from stillhouse.train.material import build
 from stillhouse.train.step import Models
@@ -62,7 +63,7 @@ def elicit(run: Run) -> list[Record]:
         assert teacher is not None  # loaded, since there are steps
         endpoint = Local(teacher, batch_size=step.batch_size)
         wanted = step.samples * sum(r.split in step.splits for r in records)
-        with progress("elicit", wanted) as advance:
+        with progress("elicit", wanted) as advance, stop_signal() as stopped:
             records, funnel = collect(
                 records,
                 endpoint,
@@ -70,6 +71,7 @@ def elicit(run: Run) -> list[Record]:
                 run.journal,
                 seed=step.seed,
                 progress=lambda f: advance(f.done, f"{f.tokens} tokens"),
+                stop=stopped,
             )
         _tell(funnel)
         run.note(

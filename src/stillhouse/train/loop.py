@@ -17,6 +17,7 @@ from stillhouse.errors import Interrupted, TrainingError
 from stillhouse.models.forward import PACKED, attention, packable
 from stillhouse.recipe import Train
 from stillhouse.records.store import write_atomic
+from stillhouse.stopping import stop_signal
 from stillhouse.train.checkpoint import latest, load_checkpoint, save_checkpoint
 from stillhouse.train.material import Material, visits
 from stillhouse.train.metrics import MetricsLog
@@ -25,7 +26,6 @@ from stillhouse.train.plan import StepPlan, plan_step
 from stillhouse.train.rollout import Rollouts, Sampler
 from stillhouse.train.signals import Captured, capture, known
 from stillhouse.train.step import Loss, Models, micro_loss
-from stillhouse.train.stopping import stop_signal
 from stillhouse.train.terms import labels_of, read_terms, sources_of
 
 Probe = Callable[[Callable[[], PreTrainedModel]], dict[str, float]]

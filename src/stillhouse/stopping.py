@@ -1,20 +1,23 @@
-"""A polite end: the first signal lets the present step finish, the second does not."""
+"""A polite end: the first signal lets what is under way finish, the second does not."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from stillhouse.progress import say
+
 
 @contextmanager
 def stop_signal() -> Iterator[Callable[[], bool]]:
-    """While open, the first SIGINT or SIGTERM asks to stop after the present step; the second stops at once."""
+    """Yields whether someone asked to stop. The first SIGINT or SIGTERM asks for it, the second stops at once."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
+        say("stopping after what is under way; once more stops at once")
 
     try:
         before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
