@@ -72,8 +72,11 @@ def refit(
     with attention(teacher.model, implementation), attention(student.model, implementation):
         readings = [_read(teacher, [rows[i] for i in run], packed, intact, pairs, keep) for run in runs]
         states = [reading.begin for reading in readings]
-        for n, layer in enumerate(list(decoder_layers(student.model)[2])[intact:]):
-            projection, states, left = _fit(layer, states, [reading.calls[n] for reading in readings], ridge)
+        own = list(decoder_layers(student.model)[2])[intact:]
+        last = _last_projection(own[0], states[0], readings[0].calls[0])
+        for n, layer in enumerate(own):
+            states, left = _fit(layer, last, states, [reading.calls[n] for reading in readings], ridge)
+            projection = layer.get_submodule(last)
             fitted[f"{names[projection]}.weight"] = cast(Tensor, projection.weight)
             advance(intact + n + 1, f"{left:.0%} of the last one's error left")
     return fitted
@@ -132,11 +135,10 @@ def _noted(layers: Sequence[nn.Module]) -> Iterator[dict[nn.Module, tuple[Tensor
 
 
 def _fit(
-    layer: nn.Module, states: Sequence[Tensor], calls: Sequence[_Call], ridge: float
-) -> tuple[nn.Module, list[Tensor], float]:
-    """Fits one layer; returns its projection, the hidden states behind it, and the share of the error that is left."""
+    layer: nn.Module, name: str, states: Sequence[Tensor], calls: Sequence[_Call], ridge: float
+) -> tuple[list[Tensor], float]:
+    """Fits one layer's projection `name`; returns the hidden states behind it, and the share of the error left."""
     working = copy.deepcopy(layer).to(states[0].dtype)
-    name = _last_projection(working, states[0], calls[0])
     projection = working.get_submodule(name)
     inputs, outputs, gram, cross, before = [], [], 0.0, 0.0, 0.0
     for state, call in zip(states, calls, strict=True):
@@ -157,7 +159,7 @@ def _fit(
     after = before - float((2 * cross * gain).sum() - (gain * (gram @ gain)).sum())
     _add(layer.get_submodule(name), gain)
     behind = [o + (m @ gain.to(m.dtype)) for o, m in zip(outputs, inputs, strict=True)]
-    return layer.get_submodule(name), behind, max(after, 0.0) / max(before, 1e-12)
+    return behind, max(after, 0.0) / max(before, 1e-12)
 
 
 def _rows(states: Float[Tensor, "R T _"], real: Tensor | None) -> Float[Tensor, "N _"]:
@@ -183,25 +185,22 @@ def _input_of(module: nn.Module) -> Iterator[list[Tensor]]:
 
 def _last_projection(layer: nn.Module, state: Tensor, call: _Call) -> str:
     """The name of the linear map whose output the layer adds last to the hidden state; checked by leaving it out."""
-    order: list[str] = []
-    maps = {name: m for name, m in layer.named_modules() if isinstance(m, nn.Linear | Conv1D)}
-    handles = [m.register_forward_hook(lambda *_, name=name: order.append(name)) for name, m in maps.items()]
-    whole = hidden_states(layer(state, **call.settings)).float()
-    for handle in handles:
-        handle.remove()
-    added: list[Tensor] = []
+    working, order, added = copy.deepcopy(layer).to(state.dtype), list[str](), list[Tensor]()
+    maps = {name: m for name, m in working.named_modules() if isinstance(m, nn.Linear | Conv1D)}
+    for name, each in maps.items():
+        each.register_forward_hook(lambda *_, name=name: order.append(name))
 
     def leave_out(_: nn.Module, __: Any, output: Tensor) -> Tensor:
-        added.append(output.float())
+        added.append(output.float().flatten())
         return torch.zeros_like(output)
 
-    handle = maps[order[-1]].register_forward_hook(leave_out)
-    rest = hidden_states(layer(state, **call.settings)).float()
-    handle.remove()
-    gap = (whole - rest).reshape(added[-1].shape) - added[-1] if whole.shape == added[-1].shape else whole
-    if gap.norm() > 0.05 * added[-1].norm():
+    whole = hidden_states(working(state, **call.settings)).float().flatten()
+    last = order[-1]
+    maps[last].register_forward_hook(leave_out)
+    rest = hidden_states(working(state, **call.settings)).float().flatten()
+    if len(whole) != len(added[-1]) or (whole - rest - added[-1]).norm() > 0.05 * added[-1].norm():
         raise ModelError(
-            f"a {type(layer).__name__} does not simply add '{order[-1]}' to the hidden state, so its student cannot be "
+            f"a {type(layer).__name__} does not simply add its '{last}' to the hidden state, so its student cannot be "
             "repaired in closed form; set student.refit_tokens = 0."
         )
-    return order[-1]
+    return last
