@@ -23,7 +23,7 @@ from stillhouse.records.read import sample_by_hash
 from stillhouse.records.types import Record
 
 ROLES = ("teacher", "untrained", "student")
-SPEED_PROMPTS, SPEED_TOKENS = 8, 20
+SPEED_PROMPTS, SPEED_TOKENS = 8, 16
 FIDELITY_ROWS = 64
 """Held-out answers on which divergences are measured; a fixed sample where there are more."""
 REWARD_ROWS = 16
