@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, zip_longest
 from typing import cast
@@ -61,6 +61,7 @@ class Party:
         student = remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
         if recipe.student.refit_tokens and origin.layers:
             student.model.load_state_dict(load_file(self.run.refitted_file), strict=False)
+            return _fitted(student)
         return student
 
     def _made(self) -> LanguageModel:
@@ -69,6 +70,7 @@ class Party:
         compatible(self.teacher, student)
         if recipe.student.refit_tokens and origin.layers:
             self._refit(student, origin)
+            student = _fitted(student)
         write_origin(self.run.student_file, origin)
         return student
 
@@ -98,6 +100,11 @@ class Party:
                 break
             found.append(sequence)
             tokens -= len(sequence.ids)
+        if not found:
+            raise DataError(
+                "there is no training answer and no plain text on which to fit the student; give references or "
+                "data.text, or set student.refit_tokens = 0"
+            )
         return found
 
     def _judged(self) -> list[Encoded]:
@@ -140,6 +147,10 @@ class Party:
         ids = sample_answers(model, prompts, how, seed=seed, **where)
         limit = self.run.recipe.data.max_tokens + how.max_new_tokens
         return [encode_pair(prompt, answer, max_tokens=limit) for prompt, answer in zip(prompts, ids, strict=True)]
+
+
+def _fitted(student: LanguageModel) -> LanguageModel:
+    return replace(student, name=f"{student.name}, fitted")
 
 
 def in_compute_dtype(lm: LanguageModel) -> LanguageModel:
