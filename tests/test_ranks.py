@@ -15,7 +15,7 @@ name = "two"
 student.keep_layers = 2
 data.limit = 24
 [[step]]
-use = "generate"
+use = "label"
 max_new_tokens = 4
 [train]
 steps = 2

@@ -48,16 +48,16 @@ def converse(run_folder: Path | str, prompt: str | None) -> None:
 
 
 def participants(run_folder: Path | str) -> dict[str, "LanguageModel"]:
-    """The three models of a run."""
+    """The models of a run; a teacher behind a url is not among them."""
     run = Run.open(run_folder, exclusive=False)
     if not run.model_dir.is_dir():
         raise RunError(f"{run.folder} has no trained student yet; train one with: stillhouse train {run.folder}")
     from stillhouse.models.load import load
     from stillhouse.models.student import read_origin, remake_student
+    from stillhouse.party import Party
 
-    recipe = run.recipe
-    teacher = load(recipe.teacher.model, dtype=recipe.teacher.dtype)
-    models = {"teacher": teacher}
+    recipe, teacher = run.recipe, Party(run).local_teacher
+    models = {} if teacher is None else {"teacher": teacher}
     if origin := read_origin(run.student_file):
         models["untrained"] = remake_student(recipe.student, teacher, origin, seed=recipe.seed)
     return models | {"student": load(str(run.model_dir))}

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,6 +49,8 @@ Changes = Annotated[
 ]
 Folder = Annotated[Path | None, typer.Option(help="Where the run is kept; by default runs/NAME.", show_default=False)]
 
+Full = Annotated[bool, typer.Option("--full", help="As large as published: with the changes in the recipe's [full].")]
+
 
 def say_version(wanted: bool) -> bool:
     if wanted:
@@ -68,7 +71,7 @@ def hall(
 
 
 @app.command(epilog="Example: stillhouse run quickstart train.steps=20 --folder runs/short")
-def run(recipe: RecipeName, changes: Changes = None, folder: Folder = None) -> None:
+def run(recipe: RecipeName, changes: Changes = None, folder: Folder = None, full: Full = False) -> None:
     """Do a whole recipe: elicit, train, evaluate, report. Stopped by anything, the same command goes on where it was.
 
     Given RUN/recipe.toml, it goes on in that run; with --folder it repeats that run elsewhere.
@@ -76,21 +79,27 @@ def run(recipe: RecipeName, changes: Changes = None, folder: Folder = None) -> N
     from stillhouse import stages
     from stillhouse.run import home_of
 
-    done = stages.distill(recipe, *(changes or ()), folder=folder or home_of(recipe))
+    done = stages.distill(recipe, *(changes or ()), folder=folder or home_of(recipe), full=full)
     if first_process():
         finish(done)
 
 
-@app.command(epilog="Example: stillhouse elicit quickstart")
-def elicit(run: RunName) -> None:
-    """Have the teacher answer the prompts. Given a recipe instead of a run, it begins one under runs/.
+@app.command(epilog="Example: stillhouse elicit self-instruct stage.grow.rounds=5")
+def elicit(
+    run: RunName,
+    changes: Changes = None,
+    full: Full = False,
+    again: Annotated[str, typer.Option(help="A step whose sampled answers are wanted anew.", show_default=False)] = "",
+) -> None:
+    """Do the recipe's steps: have models answer, filter, judge. Given a recipe instead of a run, it begins one.
 
-    Answers are kept in journal.jsonl as they come, and nothing is asked twice.
+    Answers are kept in journal.jsonl as they come, and nothing is asked twice: with another parser or filter, what is
+    paid for is read anew.
     """
     from stillhouse import stages
 
-    with opened(run) as work:
-        stages.elicit(work)
+    with opened(run, changes or (), full=full) as work:
+        stages.elicit(work, again=again)
 
 
 @app.command(epilog="Example: stillhouse train runs/quickstart")
@@ -191,16 +200,17 @@ def show_recipe(name: RecipeName) -> None:
     print(path_of(name).read_text(encoding="utf-8"), end="")
 
 
-def opened(name: str) -> "Run":
-    """The run called so, or a new one of the recipe called so."""
+def opened(name: str, changes: Sequence[str] = (), *, full: bool = False) -> "Run":
+    """The run called so, or a new one of the recipe called so; with changes to its recipe."""
+    from stillhouse import stages
     from stillhouse.recipes import load
-    from stillhouse.run import Run, find
+    from stillhouse.run import RECIPE, Run, find
 
     folder = find(name)
     if folder is None and (name.endswith(".toml") or not Path(name).parts[1:]):
-        from stillhouse import stages
-
-        return stages.prepare(load(name), None)
+        return stages.prepare(load(name, changes, full=full), None)
+    if folder is not None and (changes or full):
+        return stages.prepare(load(folder / RECIPE, changes, full=full), folder)
     return Run.open(folder or name, exclusive=first_process())
 
 

@@ -89,8 +89,11 @@ def parse_seeds(text: str) -> list[int]:
 def graft(recipe: Recipe, train: Train, seed: int, student: Student, name: str) -> Recipe:
     """`recipe` as one stage that trains so; it elicits whatever any of its stages does."""
     last = recipe.stage[-1]
-    steps = tuple(dict.fromkeys(step for stage in recipe.stage for step in stage.step)) or (Step(),)
-    stage = last.model_copy(update={"step": steps, "train": train})
+    steps: list[Step] = []
+    for step in (step for stage in recipe.stage for step in stage.step):
+        if step not in steps:
+            steps.append(step)
+    stage = last.model_copy(update={"step": tuple(steps) or (Step(),), "train": train})
     return recipe.model_copy(update={"name": name, "seed": seed, "student": student, "stage": (stage,)})
 
 

@@ -1,17 +1,20 @@
-"""Evaluation of a run: teacher, untrained and trained student on the same tasks, prompts and settings."""
+"""Evaluation of a run: teacher, untrained and trained student on the same tasks, prompts and settings.
+
+A teacher behind a url is not measured, and where it or another tokenizer stands between, no divergences are.
+"""
 
 from collections.abc import Sequence
 from functools import cached_property
 
 from stillhouse.endpoints.base import Sampling
 from stillhouse.endpoints.local import Local
+from stillhouse.errors import ModelError
 from stillhouse.evaluate.measure import measure
 from stillhouse.evaluate.scores import ModelScores, Score, Scores
 from stillhouse.evaluate.speed import tokens_per_second
 from stillhouse.evaluate.tasks import load_tasks
 from stillhouse.models.load import LanguageModel
 from stillhouse.models.tokenise import encode_prompt
-from stillhouse.models.vocabulary import compatible
 from stillhouse.party import Party, in_compute_dtype
 from stillhouse.probe import HeldOut
 from stillhouse.progress import progress, say
@@ -28,7 +31,7 @@ REWARD_ROWS = 16
 
 
 class Judge:
-    """Measures the three models of a run."""
+    """Measures the models of a run."""
 
     def __init__(self, party: Party) -> None:
         self.party, self.run = party, party.run
@@ -41,14 +44,16 @@ class Judge:
         """Everything that scores.json holds; what another run of a comparison has measured is taken from there."""
         path = self.run.known_scores_file
         known = dict(Scores.read(path).models) if path.exists() else {}
-        owed = {role: lm for role, lm in self._models().items() if role not in known}
+        owed = {role: lm for role, lm in self._models.items() if role not in known}
         speeds = self._speeds(owed, known)
         found = known | {role: self._model(role, lm, speeds[role]) for role, lm in owed.items()}
-        return Scores({role: found[role] for role in ROLES})
+        return Scores({role: found[role] for role in ROLES if role in found})
 
+    @cached_property
     def _models(self) -> dict[str, LanguageModel]:
         party = self.party
-        return {"teacher": party.teacher, "untrained": in_compute_dtype(party.untrained()), "student": party.trained()}
+        teacher = {} if party.local_teacher is None else {"teacher": party.local_teacher}
+        return teacher | {"untrained": in_compute_dtype(party.untrained()), "student": party.trained()}
 
     def _model(self, role: str, lm: LanguageModel, speed: float | None) -> ModelScores:
         divergences = {} if role == "teacher" else self._fidelity(lm)
@@ -72,23 +77,43 @@ class Judge:
         return texts
 
     def _fidelity(self, student: LanguageModel) -> dict[str, Score]:
-        if not self._measured.answers:
-            say("[yellow]evaluate: no held-out answers; divergences from the teacher are not measured[/]")
-            return {}
-        compatible(self.party.teacher, student)
-        return self._measured.scores(student.model)
+        return self._measured.scores(student.model) if self._measured is not None else {}
 
     @cached_property
-    def _measured(self) -> HeldOut:
+    def _measured(self) -> HeldOut | None:
+        """What divergences are measured on; None, and said once, where they cannot be."""
+        if not self._same_tokens:
+            return None
         train = self.run.recipe.stage[-1].train or Train()
-        return HeldOut(self.party, self.held_out, train, self.party.teacher.vocabulary, sampled=REWARD_ROWS)
+        found = HeldOut(self.party, self.held_out, train, self.party.teacher.vocabulary, sampled=REWARD_ROWS)
+        if not found.answers:
+            say("[yellow]evaluate: no held-out answers; divergences from the teacher are not measured[/]")
+        return found
+
+    @cached_property
+    def _same_tokens(self) -> bool:
+        try:
+            self.party.compared(self._models["student"])
+        except ModelError as error:
+            say(f"[yellow]evaluate: divergences from the teacher are not measured: {error}[/]")
+            return False
+        return True
 
     def _speeds(self, owed: dict[str, LanguageModel], known: dict[str, ModelScores]) -> dict[str, float | None]:
-        """Tokens a second, teacher and student in turn; training does not change it, so one student stands for both."""
+        """Tokens a second, teacher and student in turn; training does not change it, so one student stands for both.
+
+        Two that read other tokens are measured one after the other.
+        """
         if "untrained" in known:
             return {"student": known["untrained"].tokens_per_second, "teacher": None}
-        records = self.held_out or self.tasks[0].records
-        prompts = [encode_prompt(self.party.teacher.tokenizer, r.messages) for r in records[:SPEED_PROMPTS]]
-        pair = {"teacher": self.party.teacher.model, "student": owed["student"].model}
-        found = tokens_per_second(pair, prompts, pad_id=self.party.teacher.pad_id, new_tokens=SPEED_TOKENS)
-        return {"teacher": found["teacher"], "student": found["student"], "untrained": found["student"]}
+        records = self.held_out or [record for task in self.tasks for record in task.records]
+        if not records:
+            return dict.fromkeys(ROLES)
+        pair = {role: self._models[role] for role in ("teacher", "student") if role in self._models}
+        turns = [pair] if self._same_tokens else [{role: lm} for role, lm in pair.items()]
+        found: dict[str, float | None] = {}
+        for lms in turns:
+            reader, models = next(iter(lms.values())), {role: lm.model for role, lm in lms.items()}
+            prompts = [encode_prompt(reader.tokenizer, r.messages) for r in records[:SPEED_PROMPTS]]
+            found |= tokens_per_second(models, prompts, pad_id=reader.pad_id, new_tokens=SPEED_TOKENS)
+        return found | {"untrained": found["student"]}

@@ -9,14 +9,23 @@ from typing import cast
 
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from stillhouse.errors import DataError, RunError
+from stillhouse.errors import DataError, ModelError, RunError
+from stillhouse.models.examples import encode_example, first_prompt
 from stillhouse.models.load import LanguageModel, fast_dtype, load
 from stillhouse.models.refit import refit
 from stillhouse.models.sample import sample_answers
-from stillhouse.models.student import Origin, make_student, read_origin, remake_student, write_origin
-from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt, encode_text
+from stillhouse.models.student import (
+    Origin,
+    at_hand,
+    make_student,
+    read_origin,
+    remake_student,
+    student_tokenizer,
+    write_origin,
+)
+from stillhouse.models.tokenise import Encoded, encode_pair, encode_prompt, encode_text
 from stillhouse.models.vocabulary import compatible
 from stillhouse.progress import progress
 from stillhouse.recipe import Rollout
@@ -36,11 +45,28 @@ class Party:
 
     run: Run
 
-    @cached_property
+    @property
     def teacher(self) -> LanguageModel:
-        """The teacher, in the compute dtype."""
+        """The teacher, in the compute dtype. Raises ModelError where it is not here but behind a url."""
+        return at_hand(self.local_teacher)
+
+    @cached_property
+    def local_teacher(self) -> LanguageModel | None:
+        """The teacher, where it is here."""
         teacher = self.run.recipe.teacher
-        return load(teacher.model, dtype=teacher.dtype)
+        return None if teacher.url else load(teacher.model, dtype=teacher.dtype)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The student's tokenizer, in which all that is learnt and measured is written."""
+        student = self.run.recipe.student
+        return student_tokenizer(student, None if student.model or student.tokenizer else self.local_teacher)
+
+    def compared(self, student: LanguageModel) -> int:
+        """The rows of both heads to compare. Raises ModelError where the teacher is not here or has other tokens."""
+        if self.local_teacher is None:
+            raise ModelError(f"the teacher '{self.run.recipe.teacher.model}' answers at a url and gives text alone")
+        return compatible(self.local_teacher, student)
 
     @cached_property
     def records(self) -> list[Record]:
@@ -58,7 +84,7 @@ class Party:
         recipe, origin = self.run.recipe, read_origin(self.run.student_file)
         if origin is None:
             return self._made()
-        student = remake_student(recipe.student, self.teacher, origin, seed=recipe.seed)
+        student = remake_student(recipe.student, self.local_teacher, origin, seed=recipe.seed)
         if recipe.student.refit_tokens and origin.layers:
             student.model.load_state_dict(load_file(self.run.refitted_file), strict=False)
             return _fitted(student)
@@ -66,8 +92,7 @@ class Party:
 
     def _made(self) -> LanguageModel:
         recipe = self.run.recipe
-        student, origin = make_student(recipe.student, self.teacher, self._judged(), seed=recipe.seed)
-        compatible(self.teacher, student)
+        student, origin = make_student(recipe.student, self.local_teacher, self._judged(), seed=recipe.seed)
         if recipe.student.refit_tokens and origin.layers:
             self._refit(student, origin)
             student = _fitted(student)
@@ -93,7 +118,7 @@ class Party:
         both = zip_longest(self.encoded(train, "teacher"), self.encoded(train, "reference"))
         answers = dict.fromkeys(answer for pair in both for answer in pair if answer is not None)
         texts = read_texts(data.text)
-        pieces = (e for t in texts for e in encode_text(self.teacher.tokenizer, t, max_tokens=data.max_tokens))
+        pieces = (e for t in texts for e in encode_text(self.tokenizer, t, max_tokens=data.max_tokens))
         found: list[Encoded] = []
         for sequence in chain(answers, pieces):
             if tokens <= 0:
@@ -109,7 +134,10 @@ class Party:
 
     def _judged(self) -> list[Encoded]:
         """Answers on which layers are judged. Raises DataError where they are needed and there are none."""
-        student, train = self.run.recipe.student, self.split("train")
+        student = self.run.recipe.student
+        if student.model is not None or student.config is not None:
+            return []
+        train = self.split("train")
         found = self.encoded(sample_by_hash(train, 4 * CALIBRATION_ROWS))[:CALIBRATION_ROWS]
         if not found and student.keep_layers is not None and student.select in ("importance", "greedy"):
             raise DataError(
@@ -126,24 +154,23 @@ class Party:
     def encoded(self, records: Sequence[Record], *sources: str) -> list[Encoded]:
         """Each record's prompt with its first answer of the first of `sources` that it has.
 
-        The default is the teacher's answer, else the reference: KL(p || q) of two models of sequences is an expectation
-        over the teacher's own answers.
+        The default is the teacher's answer, else the reference, else any: KL(p || q) of two models of sequences is an
+        expectation over the teacher's own answers.
         """
-        data, tokenizer = self.run.recipe.data, self.teacher.tokenizer
+        data, tokenizer = self.run.recipe.data, self.tokenizer
         found = []
         for record in records:
             answers = [a for source in sources or ("teacher", "reference") for a in record.answers(source)]
-            prompt = encode_prompt(tokenizer, record.messages)
-            if answers and len(prompt) <= data.max_prompt_tokens:
-                ids = encode_answer(tokenizer, answers[0].text, finished=answers[0].finish == "stop")
-                found.append(encode_pair(prompt, ids, max_tokens=data.max_tokens))
+            answers += () if sources else record.responses
+            if answers and len(encode_prompt(tokenizer, first_prompt(record))) <= data.max_prompt_tokens:
+                found.append(encode_example(tokenizer, record, answers[0], max_tokens=data.max_tokens))
         return [e for e in found if e.counted > 0]
 
     def sampled(self, model: PreTrainedModel, answers: Sequence[Encoded], how: Rollout) -> list[Encoded]:
         """The model's own sampled answers to the prompts of `answers`."""
         prompts = [y.ids[: y.start] for y in answers]
-        teacher, seed = self.teacher, self.run.recipe.seed
-        where = {"stop_ids": teacher.stop_ids, "pad_id": teacher.pad_id, "vocabulary": teacher.vocabulary}
+        lm, seed = LanguageModel(model, self.tokenizer, "student"), self.run.recipe.seed
+        where = {"stop_ids": lm.stop_ids, "pad_id": lm.pad_id, "vocabulary": lm.vocabulary}
         ids = sample_answers(model, prompts, how, seed=seed, **where)
         limit = self.run.recipe.data.max_tokens + how.max_new_tokens
         return [encode_pair(prompt, answer, max_tokens=limit) for prompt, answer in zip(prompts, ids, strict=True)]

@@ -20,7 +20,8 @@ class HeldOut:
     """Divergences from the teacher and implicit rewards of any student, on the same held-out prompts.
 
     y_t is the teacher's answer where the records have one, else the reference; y_s is sampled from the student at hand,
-    for the first `sampled` prompts. The teacher reads each y_t once.
+    for the first `sampled` prompts. An answer of which parts do not count, as a conversation has, has no y_s to go with
+    it. The teacher reads each y_t once.
     """
 
     def __init__(
@@ -35,7 +36,8 @@ class HeldOut:
         if not self.answers:
             return {}
         student = Reader.of(model, self._vocabulary, keep=self.answers)
-        found, chosen = fidelity(self._teacher, student, self.answers), self.answers[: self._sampled]
+        found = fidelity(self._teacher, student, self.answers)
+        chosen = [answer for answer in self.answers if answer.whole][: self._sampled]
         rejected = self._party.sampled(model, chosen, self._train.rollout)
         if any(y.counted > 0 for y in rejected):
             found |= rewards(self._teacher, student, chosen, rejected, beta=beta_of(self._train))
@@ -43,16 +45,17 @@ class HeldOut:
 
 
 class HeldOutProbe:
-    """The same on a few prompts, while a student learns."""
+    """The same on a few prompts, while a student learns; nothing where there is no teacher to compare it with."""
 
-    def __init__(self, party: Party, train: Train, vocabulary: int) -> None:
+    def __init__(self, party: Party, train: Train, vocabulary: int | None) -> None:
         records = sample_by_hash(party.split("valid") or party.split("test"), train.probe_prompts)
-        self._held_out = HeldOut(party, records, train, vocabulary)
+        self._held_out = None if vocabulary is None else HeldOut(party, records, train, vocabulary)
 
     def __call__(self, present: Callable[[], PreTrainedModel]) -> dict[str, float]:
         """The measures of the student that `present` gives, not asked for where there is nothing to measure."""
-        scores = self._held_out.scores(present()) if self._held_out.answers else {}
-        return {name: score.value for name, score in scores.items()}
+        if self._held_out is None or not self._held_out.answers:
+            return {}
+        return {name: score.value for name, score in self._held_out.scores(present()).items()}
 
 
 def beta_of(train: Train | None) -> float:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from stillhouse.errors import RunError, StorageError
 from stillhouse.recipe import Recipe
 from stillhouse.recipes import dump, load
-from stillhouse.recipes.differences import EVALUATION, STEPS, Difference, differences
+from stillhouse.recipes.differences import ELICITATION, EVALUATION, STEPS, Difference, differences
 from stillhouse.records.store import write_atomic
 from stillhouse.records.types import content_key
 
@@ -128,8 +128,13 @@ class Run:
     def report_file(self) -> Path:
         return self.folder / "report.html"
 
-    def train_dir(self, stage: str) -> Path:
-        return self.folder / "train" / stage
+    @property
+    def kitchen(self) -> Path:
+        """What elicitation leaves: the sets of every lap, the account of every step, samples of what was dropped."""
+        return self.folder / "elicit"
+
+    def train_dir(self, lap: str) -> Path:
+        return self.folder / "train" / lap
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -209,7 +214,8 @@ def _take_up(recipe: Recipe, folder: Path) -> None:
     manifest = _read_manifest(folder)
     changed = differences(before, recipe) if before else []
     trained = (folder / MODEL).exists()
-    refused = [change for change in changed if not change.allowed or (trained and change.matches(STEPS))]
+    fixed = (STEPS,) * trained + ELICITATION * (folder / "train").exists()
+    refused = [c for c in changed if not c.allowed or any(c.matches(key) and not c.only_pace for key in fixed)]
     if refused:
         edited = load(folder / RECIPE) == recipe
         remedy = f"undo the edit of its {RECIPE}" if edited else f"go on with it: stillhouse run {folder / RECIPE}"

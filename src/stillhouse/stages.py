@@ -2,35 +2,36 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from stillhouse import ranks
-from stillhouse.elicit.collect import Funnel, collect
-from stillhouse.endpoints.local import Local
-from stillhouse.errors import RunError
+from stillhouse.elicitation import Elicitation
+from stillhouse.endpoints.base import Endpoint
+from stillhouse.errors import ModelError, RunError
 from stillhouse.judge import Judge
+from stillhouse.laps import Lap, laps, trains_later
 from stillhouse.models.load import LanguageModel, fast_dtype, load
 from stillhouse.models.lora import merged, with_lora
 from stillhouse.models.saving import save_model
-from stillhouse.models.vocabulary import compatible
 from stillhouse.party import Party, in_compute_dtype
 from stillhouse.probe import HeldOutProbe
 from stillhouse.progress import Advance, progress, say
-from stillhouse.recipe import Recipe, Stage, Train
+from stillhouse.recipe import Recipe, Train
 from stillhouse.recipes import load as load_recipe
-from stillhouse.records.read import read_records, read_texts, split_by_hash
-from stillhouse.records.store import write_atomic, write_jsonl
+from stillhouse.records.read import read_texts
+from stillhouse.records.store import write_atomic
 from stillhouse.records.types import Record
 from stillhouse.report.page import write_report
 from stillhouse.run import Run
-from stillhouse.stopping import stop_signal
 from stillhouse.train.loop import Job, run_training
 from stillhouse.train.material import build
-from stillhouse.train.step import Models
-from stillhouse.train.terms import read_terms, sources_of
+from stillhouse.train.rows import Models
+from stillhouse.train.terms import asks_teacher, ranked_of, read_terms, sources_of
 
 
 def prepare(recipe: Recipe, folder: Path | str | None = None) -> Run:
@@ -38,19 +39,26 @@ def prepare(recipe: Recipe, folder: Path | str | None = None) -> Run:
     return Run.create(recipe, folder or Path("runs") / recipe.name)
 
 
-def distill(recipe: Recipe | str, *overrides: str, folder: Path | str | None = None) -> Run:
+def distill(
+    recipe: Recipe | str,
+    *overrides: str,
+    folder: Path | str | None = None,
+    full: bool = False,
+    endpoints: Mapping[str, Endpoint] | None = None,
+) -> Run:
     """All stages of a recipe (its name, a path, or a Recipe); a stopped run goes on where it was.
 
-    Overrides are as on the command line: `distill("quickstart", "train.steps=20")`.
+    Overrides are as on the command line: `distill("quickstart", "train.steps=20")`; `full` makes it as large as
+    published. `endpoints` answer for roles in place of the recipe's models.
     """
-    resolved = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    resolved = load_recipe(recipe, overrides, full=full) if isinstance(recipe, str) else recipe
     ranks.join()
     if ranks.rank() > 0:
         return _helped(folder or Path("runs") / resolved.name)
     with prepare(resolved, folder) as run:
-        elicit(run)
+        elicit(run, endpoints)
         ranks.wait()
-        train(run)
+        train(run, endpoints)
         if not run.scores_file.exists():
             evaluate(run)
         report(run)
@@ -65,86 +73,73 @@ def _helped(folder: Path | str) -> Run:
     return run
 
 
-def elicit(run: Run) -> list[Record]:
-    """Ask the teacher what the recipe's steps ask; writes records.jsonl. Answers in the journal are not asked again."""
-    began, recipe = time.perf_counter(), run.recipe
-    data = recipe.data
-    records = split_by_hash(read_records(data.seeds, limit=data.limit), valid=data.valid, test=data.held_out)
-    steps = [step for stage in recipe.stage for step in stage.step]
-    teacher = load(recipe.teacher.model, dtype=recipe.teacher.dtype) if steps else None
-    for step in steps:
-        assert teacher is not None  # loaded, since there are steps
-        endpoint = Local(teacher, batch_size=step.batch_size)
-        wanted = step.samples * sum(r.split in step.splits for r in records)
-        with progress("elicit", wanted) as advance, stop_signal() as stopped:
-            records, funnel = collect(
-                records,
-                endpoint,
-                step,
-                run.journal,
-                seed=step.seed,
-                progress=lambda f: advance(f.done, f"{f.tokens} tokens"),
-                stop=stopped,
-            )
-        _tell(funnel)
-        run.note(
-            "elicit", 0.0, asked=funnel.asked, cached=funnel.cached, kept=funnel.kept, dropped=dict(funnel.dropped)
-        )
-    write_jsonl(run.records, (r.to_json() for r in records))
-    run.note("elicit", time.perf_counter() - began)
+def elicit(run: Run, endpoints: Mapping[str, Endpoint] | None = None, *, again: str = "") -> list[Record]:
+    """Do the steps of all stages, as far as they do not wait for a student to be trained; writes records.jsonl.
+
+    Answers in the journal are not asked again, but for the step `again`, which wants new ones.
+    """
+    work, records = Elicitation(run, endpoints or {}, again), []
+    for lap in laps(run):
+        if not work.can(lap):
+            say(f"elicit: {lap.name} asks the student, which is to be trained first: stillhouse train {run.folder}")
+            break
+        records = work.do(lap)
     return records
 
 
-def _tell(funnel: Funnel) -> None:
-    dropped = ", ".join(f"{count} {reason}" for reason, count in funnel.dropped.items())
-    say(
-        f"elicit: {funnel.kept} answers ({funnel.cached} from the journal, {funnel.asked} asked now"
-        + (f", dropped: {dropped})" if dropped else ")")
-    )
-    for note in funnel.notes:
-        say(f"[yellow]elicit: {note}[/]")
-
-
-def train(run: Run) -> None:
+def train(run: Run, endpoints: Mapping[str, Endpoint] | None = None) -> None:
     """Train the student through all stages of the recipe; writes train/STAGE/ and, at the end, model/.
 
-    Under torchrun, every process trains on its share of each step's prompts.
+    Steps that had to wait for a trained student are done on the way. Under torchrun, every process trains on its share
+    of each step's prompts.
     """
     ranks.join()
-    trained = [stage for stage in run.recipe.stage if stage.train is not None]
     done = run.model_dir.exists()
     ranks.wait()  # all have looked
-    if not trained or done:
+    if done or not any(stage.train for stage in run.recipe.stage):
         return
-    party = Party(run)
-    for number, stage in enumerate(trained):
-        target = run.model_dir if number == len(trained) - 1 else run.train_dir(stage.name) / "model"
+    if not run.records.exists():
+        raise RunError(f"{run.folder} has no records yet; run: stillhouse elicit {run.folder}")
+    work, before = Elicitation(run, endpoints or {}), None
+    for lap in laps(run):
+        if ranks.rank() == 0:
+            work.do(lap)
+        ranks.wait()
+        if lap.train is None:
+            continue
+        target = lap.model_dir if trains_later(run, lap) else run.model_dir
         if not target.exists():
-            before = run.train_dir(trained[number - 1].name) / "model" if number else None
-            _train_stage(party, stage, before, target)
+            _train_lap(Party(run), lap, before if lap.stage.start == "last" else None, target)
+        before = target
 
 
-def _train_stage(party: Party, stage: Stage, before: Path | None, target: Path) -> None:
-    run, began = party.run, time.perf_counter()
-    assert stage.train is not None  # the caller chose the stages that train
+def _train_lap(party: Party, lap: Lap, before: Path | None, target: Path) -> None:
+    run, began, settings = party.run, time.perf_counter(), lap.train
+    assert settings is not None  # the caller chose the laps that train
     with ranks.rank_0_first():
         student = party.untrained() if before is None else load(str(before), dtype="float32")
     if run.recipe.student.lora is not None:
         student = with_lora(student, run.recipe.student.lora)
-    with progress(f"train {stage.name}", stage.train.steps) as advance:
-        run_training(_job(party, student, stage.train, run.train_dir(stage.name), advance))
+    with progress(f"train {lap.name}", settings.steps) as advance:
+        run_training(_job(party, student, settings, run.train_dir(lap.name), advance))
     if ranks.rank() == 0:
         save_model(merged(student) if run.recipe.student.lora is not None else student, target)
-        run.note(f"train {stage.name}", time.perf_counter() - began)
+        run.note(f"train {lap.name}", time.perf_counter() - began)
     ranks.wait()
 
 
 def _job(party: Party, student: LanguageModel, train: Train, folder: Path, advance: Advance) -> Job:
-    recipe, teacher = party.run.recipe, party.teacher
-    vocabulary, sources = compatible(teacher, student), sources_of(read_terms(train), train.pair)
-    texts = read_texts(recipe.data.text) if "text" in sources else []
-    material = build(student.tokenizer, party.split("train"), texts, sources=sources, data=recipe.data)
-    reference = teacher.model if train.reference == "teacher" else in_compute_dtype(student).model
+    recipe, teacher, terms = party.run.recipe, party.local_teacher, read_terms(train)
+    shared, sources = _shared(party, student, train), sources_of(terms, train.pair)
+    texts, ranked = read_texts(recipe.data.text) if "text" in sources else [], ranked_of(terms)
+    material = build(party.tokenizer, party.split("train"), texts, sources=sources, ranked=ranked, data=recipe.data)
+    models = Models(
+        student.model,
+        None if teacher is None or shared is None else teacher.model,
+        _reference(party, student, train),
+        student.head_rows if shared is None else shared,
+        student.pad_id,
+    )
     dtypes = {"auto": fast_dtype(student.model.device), "bf16": torch.bfloat16, "fp32": torch.float32}
 
     def on_step(step: int, line: dict[str, Any]) -> None:
@@ -155,18 +150,35 @@ def _job(party: Party, student: LanguageModel, train: Train, folder: Path, advan
         advance(step, ", ".join(words))
 
     return Job(
-        models=Models(student.model, teacher.model, reference, vocabulary, teacher.pad_id),
+        models=models,
         material=material,
         train=train,
-        stop_ids=teacher.stop_ids,
+        stop_ids=student.stop_ids,
         folder=folder,
         signals=party.run.signals_file,
         seed=recipe.seed,
         dtype=dtypes[train.precision],
-        probe=HeldOutProbe(party, train, vocabulary),
+        probe=HeldOutProbe(party, train, shared),
         on_step=on_step,
         warn=lambda words: say(f"[yellow]train: {words}[/]"),
     )
+
+
+def _shared(party: Party, student: LanguageModel, train: Train) -> int | None:
+    """The rows of both heads to compare; None where they cannot be, and need not. Raises ModelError where they need."""
+    try:
+        return party.compared(student)
+    except ModelError as error:
+        if asker := asks_teacher(train):
+            raise ModelError(f"objective '{asker}' needs the teacher's probabilities, but {error}") from error
+        return None
+
+
+def _reference(party: Party, student: LanguageModel, train: Train) -> PreTrainedModel | None:
+    """Who plays the reference, if an objective asks for it."""
+    if not any(term.wants("reference") for term in read_terms(train)):
+        return None
+    return party.teacher.model if train.reference == "teacher" else in_compute_dtype(student).model
 
 
 def evaluate(run: Run) -> None:

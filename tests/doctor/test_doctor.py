@@ -71,12 +71,14 @@ def test_what_cannot_work(teacher: Path, changes: list[str], said: str) -> None:
     assert said in " ".join(faults(report))
 
 
-def test_another_tokenizer_is_an_error(teacher: Path, tmp_path: Path) -> None:
+def test_another_tokenizer_is_an_error_where_probabilities_are_compared(teacher: Path, tmp_path: Path) -> None:
     other = tiny_model()
     other.tokenizer.add_tokens(["<new>"])
     save_model(other, tmp_path / "other")
-    report = diagnose_recipe(recipe(teacher, f"student={tmp_path / 'other'}"))
+    report = diagnose_recipe(recipe(teacher, f"student={tmp_path / 'other'}", name="kd"))
     assert "different tokenizers" in " ".join(faults(report))
+    report = diagnose_recipe(recipe(teacher, f"student={tmp_path / 'other'}"))
+    assert faults(report) == [] and "different tokenizers" in " ".join(f.text for f in report.of("tokenizer"))
 
 
 def test_padded_vocabularies_are_fine(teacher: Path, tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from stillhouse.elicit.collect import collect
 from stillhouse.endpoints.base import Endpoint, Sampling
 from stillhouse.endpoints.local import Local
+from stillhouse.models.load import load
 from stillhouse.models.tokenise import encode_prompt
-from stillhouse.recipe import Step
-from stillhouse.records.types import Message, Record
+from stillhouse.records.types import Message
 from stillhouse.tiny import tiny_model
+from tests.endpoints.asking import asked, prompts_of
 
 PROMPTS = [(Message("user", "Hi" * n),) for n in (3, 1, 7, 2, 5)]
 
@@ -68,13 +68,75 @@ def test_what_does_not_fit_is_refused(lm):
     assert "lone surrogate" in endpoint.refuses((Message("user", "a \ud800"),), Sampling())
 
 
-def test_collecting_from_a_model(lm, tmp_path):
-    records = [Record(prompt) for prompt in PROMPTS]
-    records += [Record((Message("user", "x" * 600),)), Record((Message("user", "a \ud800"),))]
-    step = Step(max_new_tokens=8, batch_size=2)
-    answered, funnel = collect(records, Local(lm, batch_size=2), step, tmp_path / "journal.jsonl", seed=1)
-    assert (funnel.took, funnel.asked, funnel.refused) == (7, 5, 2)
-    assert funnel.kept + funnel.dropped["empty"] == 5
-    assert funnel.tokens == sum(r.tokens for a in answered for r in a.responses)
-    again, funnel = collect(records, Local(tiny_model(seed=0)), step, tmp_path / "journal.jsonl", seed=1)
-    assert (again, funnel.asked, funnel.cached) == (answered, 0, 5)
+def test_asking_a_model(lm, tmp_path):
+    prompts = [*PROMPTS, *prompts_of("x" * 600, "a \ud800")]
+    how = {"max_new_tokens": 8, "batch_size": 2, "seed": 1}
+    given, funnel = asked(prompts, Local(lm, batch_size=2), tmp_path / "journal.jsonl", **how)
+    assert (funnel.requests, funnel.asked, funnel.refused) == (7, 5, 2)
+    assert [row[0].finish == "error" for row in given] == [False] * 5 + [True] * 2
+    assert funnel.tokens == sum(row[0].tokens for row in given)
+    again, funnel = asked(prompts, Local(tiny_model(seed=0)), tmp_path / "journal.jsonl", **how)
+    assert (again, funnel.asked, funnel.cached) == (given, 0, 5)
+
+
+def float64_scores(lm, prompt, text):
+    """An oracle of transformers alone: its template, its tokenizer, one forward pass of a whole sequence, float64."""
+    turns = [{"role": m.role, "content": m.content} for m in prompt]
+    begin = lm.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    answer = lm.tokenizer.encode(text, add_special_tokens=False)
+    with torch.no_grad():
+        logits = lm.model(torch.tensor([[*begin, *answer]])).logits[0, len(begin) - 1 : -1, : len(lm.tokenizer)]
+    return logits.double().log_softmax(-1)[range(len(answer)), answer].tolist()
+
+
+TEXTS = ["Yes", "A", "a longer answer, é 漢", "B", "\n\n"]
+
+
+def test_scores_are_those_of_the_model(lm):
+    endpoint = Local(lm)
+    assert "token_logp" in endpoint.gives
+    found = dict(endpoint.score(PROMPTS, TEXTS))
+    assert sorted(found) == list(range(5))
+    for index, (prompt, text) in enumerate(zip(PROMPTS, TEXTS, strict=True)):
+        assert found[index] == pytest.approx(float64_scores(lm, prompt, text), abs=1e-5)
+        assert len(found[index]) == len(text.encode())
+
+
+def test_what_cannot_be_scored_has_no_values(lm):
+    long, half = (Message("user", "x" * 500),), (Message("user", "a \ud800"),)
+    pairs = [(PROMPTS[0], ""), (long, "y" * 100), (PROMPTS[0], "\udfff"), (half, "y"), (PROMPTS[0], "y")]
+    found = dict(Local(lm).score([p for p, _ in pairs], [t for _, t in pairs]))
+    assert [len(found[i]) for i in range(5)] == [0, 0, 0, 0, 1]
+    fits = 512 - len(encode_prompt(lm.tokenizer, PROMPTS[0]))
+    lengths = {len(v) for _, v in Local(lm).score([PROMPTS[0]] * 2, ["y" * fits, "y" * (fits + 1)])}
+    assert lengths == {0, fits}
+
+
+def test_control_tokens_in_a_text_are_text(lm):
+    [(_, values)] = Local(lm).score(PROMPTS[:1], ["<|end|>"])
+    assert len(values) == len("<|end|>")
+
+
+def test_answers_are_cut_at_a_stop(lm):
+    how = {"max_new_tokens": 30, "seed": 5}
+    free = answers(lm, Sampling(**how))
+    stop = next(letter for letter in free[0].text[3:] if letter.isascii() and letter not in free[0].text[:3] + " ")
+    stopped = answers(lm, Sampling(stop=(stop, "", "never there"), **how))
+    assert 0 < sum(stop in answer.text for answer in free.values()) < 5
+    for index, answer in free.items():
+        if stop in answer.text:
+            assert stopped[index].text == answer.text.partition(stop)[0].strip()
+            assert (stopped[index].finish, stopped[index].tokens < answer.tokens) == ("stop", True)
+        else:
+            assert stopped[index] == answer
+
+
+@pytest.mark.slow
+def test_the_embedded_model_scores_as_transformers_does():
+    lm = load("embedded", dtype="float32", device="cpu")
+    prompts = [(Message("user", "What is the capital of France?"),), (Message("user", "Say hello to Zoë."),)]
+    pairs = [(p, t) for p in prompts for t in ("Paris", "The capital of France is Paris.", "Hello, Zoë! 漢字\n\n1. x")]
+    found = dict(Local(lm).score([p for p, _ in pairs], [t for _, t in pairs]))
+    for index, (prompt, text) in enumerate(pairs):
+        assert found[index] == pytest.approx(float64_scores(lm, prompt, text), abs=2e-3)
+    assert sum(found[1]) > sum(found[4])

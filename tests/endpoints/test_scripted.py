@@ -29,3 +29,17 @@ def test_window():
         "the prompt has 4 characters, more than the window of 3"
     )
     assert endpoint.calls == []
+
+
+def test_scores_come_from_a_function_of_their_own():
+    assert Scripted(lambda prompt, sampling: "").gives == {"text"}
+    endpoint = Scripted(lambda prompt, sampling: "", scores=lambda prompt, text: [-float(len(w)) for w in text.split()])
+    assert endpoint.gives == {"text", "token_logp"}
+    assert list(endpoint.score(PROMPTS, ["a bcd", ""])) == [(0, (-1.0, -3.0)), (1, ())]
+    assert endpoint.scored == [(PROMPTS[0], "a bcd"), (PROMPTS[1], "")]
+    assert endpoint.calls == []
+
+
+def test_texts_end_at_a_stop():
+    endpoint = Scripted(lambda prompt, sampling: "one two END three")
+    assert list(endpoint.generate(PROMPTS[:1], Sampling(stop=("END",)))) == [(0, Answer("one two ", "stop", tokens=2))]

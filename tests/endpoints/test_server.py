@@ -1,5 +1,6 @@
 """A server that fails in every way, on the loopback: what is retried, what stops, what is kept, and what is paid."""
 
+import math
 import signal
 import socket
 import struct
@@ -9,14 +10,13 @@ from contextlib import closing
 
 import pytest
 
-from stillhouse.elicit.collect import collect
-from stillhouse.endpoints import server as server_module
+from stillhouse.endpoints import client as client_module
 from stillhouse.endpoints.base import Endpoint, Sampling
 from stillhouse.endpoints.server import Server
 from stillhouse.errors import ConfigError, Resumable
-from stillhouse.recipe import Step
-from stillhouse.records.types import Message, Record
-from tests.endpoints.teacher import OK, Teacher, said, send
+from stillhouse.records.types import Message
+from tests.endpoints.asking import asked, prompts_of
+from tests.endpoints.teacher import OK, Teacher, listed, said, scoring, send
 
 KEY = "CANARY-4f1d0c"
 
@@ -179,7 +179,7 @@ def test_length_is_told(play):
 
 
 def test_a_body_without_end_is_cut(play, monkeypatch):
-    monkeypatch.setattr(server_module, "MAX_BODY", 100_000)
+    monkeypatch.setattr(client_module, "MAX_BODY", 100_000)
 
     def endless(handler):
         handler.send_response(200)
@@ -258,13 +258,13 @@ def test_ctrl_c_waits_for_the_answers_under_way_and_asks_no_more(play, tmp_path)
         slow(handler)
 
     teacher = play(interrupting)
-    records = [Record((Message("user", f"Question {n}?"),)) for n in range(9)]
+    prompts = prompts_of(*(f"Question {n}?" for n in range(9)))
     endpoint = Server(teacher.url, "m", concurrency=2)
     with pytest.raises(KeyboardInterrupt):
-        collect(records, endpoint, Step(temperature=0), tmp_path / "journal.jsonl", seed=1)
+        asked(prompts, endpoint, tmp_path / "journal.jsonl", temperature=0.0)
     assert sum(teacher.calls.values()) == 2
     teacher.script = (OK,)
-    _, funnel = collect(records, endpoint, Step(temperature=0), tmp_path / "journal.jsonl", seed=1)
+    _, funnel = asked(prompts, endpoint, tmp_path / "journal.jsonl", temperature=0.0)
     assert (funnel.cached, funnel.asked, sum(teacher.calls.values())) == (2, 7, 9)
 
 
@@ -276,28 +276,119 @@ def test_answers_under_way_are_kept_when_another_row_stops_the_run(play, tmp_pat
             slow(handler)
 
     teacher = play(choose)
-    records = [Record((Message("user", text),)) for text in ("good row", "bad")]
+    prompts = prompts_of("good row", "bad")
     with pytest.raises(ConfigError):
-        collect(records, Server(teacher.url, "m"), Step(temperature=0), tmp_path / "journal.jsonl", seed=1)
+        asked(prompts, Server(teacher.url, "m"), tmp_path / "journal.jsonl", temperature=0.0)
     teacher.script = (OK,)
-    answered, funnel = collect(
-        records, Server(teacher.url, "m"), Step(temperature=0), tmp_path / "journal.jsonl", seed=1
-    )
+    answers, funnel = asked(prompts, Server(teacher.url, "m"), tmp_path / "journal.jsonl", temperature=0.0)
     assert (funnel.cached, funnel.asked) == (1, 1)
-    assert all(r.answers("teacher") for r in answered)
+    assert [row[0].text for row in answers] == ["Fine.", "Fine."]
     assert teacher.calls == {"good row": 1, "bad": 2}
 
 
 def test_two_servers_with_one_model_name_are_two(play, tmp_path):
     first, second = play(OK), play(OK)
-    records = [Record((Message("user", "Hi"),))]
     for teacher in (first, second, first, second):
-        collect(records, Server(teacher.url, "m"), Step(), tmp_path / "journal.jsonl", seed=1)
+        asked(prompts_of("Hi"), Server(teacher.url, "m"), tmp_path / "journal.jsonl")
     assert (first.calls["Hi"], second.calls["Hi"]) == (1, 1)
 
 
 def test_the_key_is_in_no_file(play, tmp_path):
     teacher = play((400, {}, {"error": f"you sent {KEY}"}))
-    records = [Record((Message("user", "Hi"),))]
-    _, funnel = collect(records, Server(teacher.url, "m", api_key=KEY), Step(), tmp_path / "j.jsonl", seed=1)
+    _, funnel = asked(prompts_of("Hi"), Server(teacher.url, "m", api_key=KEY), tmp_path / "j.jsonl")
     assert KEY not in (tmp_path / "j.jsonl").read_text() + "".join(funnel.notes)
+
+
+def test_stop_texts_are_sent(play):
+    teacher = play(OK)
+    ask(teacher, sampling=Sampling(temperature=0.0, stop=("\n\n", "", "User:")))
+    assert teacher.bodies[0][2]["stop"] == ["\n\n", "User:"]
+    [answer], _ = ask(play((200, {}, said("Left in.\n\nUser: x"))), sampling=Sampling(stop=("User:", "\n\n")))
+    assert answer.text == "Left in."
+
+
+def scores(teacher, pairs, **settings):
+    endpoint = Server(teacher.url, "m", api_key=KEY, sleep=lambda seconds: None, **settings)
+    prompts = [(Message("user", prompt),) for prompt, _ in pairs]
+    found = dict(endpoint.score(prompts, [text for _, text in pairs]))
+    return [found[i] for i in range(len(pairs))]
+
+
+def test_what_a_server_gives_is_declared():
+    url = "http://127.0.0.1:9/v1"
+    assert Server(url, "m").gives == {"text"}
+    assert Server(url, "m", logprobs="options").gives == {"text", "option_logp"}
+    assert Server(url, "m", logprobs="texts").gives == {"text", "token_logp"}
+    with pytest.raises(ConfigError, match="was not said to give log-probabilities: say which"):
+        list(Server(url, "m").score([(Message("user", "Hi"),)], ["A"]))
+
+
+def test_texts_are_scored_token_by_token(play):
+    teacher = play(scoring)
+    pairs = [("Hi", "abc"), ("Question?", "z"), ("Hi", "")]
+    found = scores(teacher, pairs, logprobs="texts")
+    for (prompt, text), values in zip(pairs, found, strict=True):
+        begin = len(f"<user>{prompt}<assistant>")
+        assert values == pytest.approx([-ord(letter) / (begin + i) for i, letter in enumerate(text)])
+    paths = [path for path, _, _ in teacher.bodies]
+    assert (paths.count("/tokenize"), paths.count("/v1/completions"), len(paths)) == (6, 2, 8)
+    asked = next(body for path, _, body in teacher.bodies if path == "/v1/completions")
+    assert (asked["model"], asked["echo"], asked["logprobs"], asked["temperature"]) == ("m", True, 1, 1.0)
+    assert all(type(token) is int for token in asked["prompt"])
+    assert all(headers["Authorization"] == f"Bearer {KEY}" for _, headers, _ in teacher.bodies)
+
+
+def test_scoring_tries_again_and_gives_up_on_one_text(play):
+    assert scores(play((500, {}, {}), scoring), [("Hi", "a")], logprobs="texts") == [pytest.approx([-97 / 19])]
+    assert scores(play((500, {}, {})), [("Hi", "a")], logprobs="texts", tries=2) == [()]
+    assert scores(play((400, {}, {"error": "the prompt is too long"})), [("Hi", "a")], logprobs="texts") == [()]
+    assert scores(play((200, {}, b"<html>")), [("Hi", "a")], logprobs="texts") == [()]
+
+
+def of_new_tokens_alone(handler):
+    """llama.cpp's answer to `echo`."""
+    if handler.path == "/tokenize":
+        scoring(handler)
+    else:
+        send(handler, 200, {}, {"choices": [{"text": "x", "logprobs": {"token_logprobs": [-0.5]}}]})
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ((404, {}, {"detail": "Not Found"}), "at /tokenize: .* answered 404"),
+        ((422, {}, {"detail": "Unsupported fields: {'echo'}"}), "Unsupported fields"),
+        ((400, {}, {"error": "logprobs are not supported by this model"}), "not supported by this model"),
+        ((200, {}, {"tokens": ["H", "i"]}), "its tokens are no numbers"),
+        ((200, {}, []), "TypeError"),
+        (of_new_tokens_alone, "at completions: NoLogprobs: 1 log-probabilities for a prompt of 20 tokens"),
+    ],
+)
+def test_a_server_that_scores_no_texts_is_told(play, step, why):
+    with pytest.raises(ConfigError, match=why) as caught:
+        scores(play(step), [("Hi", "a")], logprobs="texts")
+    assert "Set it to what the server has, or to none" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_options_are_read_from_the_likeliest_first_tokens(play):
+    teacher = play((200, {}, listed(("A", -0.5), (" A", -2.0), ("B", -3.0), ("Sure", -4.0))))
+    pairs = [("Which?", "A"), ("Other?", "B"), ("Which?", "B"), ("Which?", "C")]
+    a, other, b, c = scores(teacher, pairs, logprobs="options")
+    assert a == pytest.approx([math.log(math.exp(-0.5) + math.exp(-2.0))])
+    assert (other, b, c) == (pytest.approx([-3.0]), pytest.approx([-3.0]), ())
+    assert teacher.calls == {"Which?": 1, "Other?": 1}
+    asked = teacher.bodies[0][2]
+    assert (asked["logprobs"], asked["top_logprobs"], asked["max_tokens"]) == (True, 20, 1)
+
+
+@pytest.mark.parametrize("body", [said("A"), listed(), {"choices": [{"logprobs": None}]}, said("A", logprobs={})])
+def test_a_server_without_top_logprobs_is_told(play, body):
+    with pytest.raises(ConfigError, match="does not give the log-probabilities that its `logprobs` promises"):
+        scores(play((200, {}, body)), [("Hi", "A")], logprobs="options")
+
+
+def test_options_of_a_failed_question_have_no_values(play):
+    teacher = play((500, {}, {}))
+    assert scores(teacher, [("Hi", "A"), ("Hi", "B")], logprobs="options", tries=2) == [(), ()]
+    assert teacher.calls["Hi"] == 2

@@ -57,7 +57,12 @@ SETTINGS = {
     ],
     "taid": [{}, {"t": 0.7, "temperature": 2.0, "tau_squared": True}, {"t": 1.0}],
     "standardised_kl": [{}, {"temperature": 0.5, "tau_squared": True}],
-    "pt_loss": [{}, {"perturbations": [0.5, -0.3, 2.0], "temperature": 2.0, "tau_squared": True}],
+    "pt_loss": [
+        {},
+        {"perturbations": []},
+        {"perturbations": [0.5, -0.3], "temperature": 0.7},
+        {"perturbations": [0.5, -0.3, 2.0], "temperature": 2.0, "tau_squared": True},
+    ],
     "dkd": [{}, {"alpha": 0.5, "beta": 1.0, "temperature": 2.0, "tau_squared": True}],
     "entropy": [{}, {"temperature": 2.0}],
     "cross_entropy_soft": [{}, {"temperature": 2.0, "tau_squared": True}],

@@ -2,7 +2,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from stillhouse.objectives.reduce import Denominators, denominators, row_weights
+from stillhouse.objectives.reduce import Denominators, denominators, row_weights, token_mean
 
 ROWS = torch.tensor([1.0, 2.0, 3.0, 10.0, 20.0, 7.0])
 SEGMENT = torch.tensor([4, 4, 4, 9, 9, 2])
@@ -46,3 +46,10 @@ def count_on_one_rank(rank, folder):
 
 def test_two_ranks_add_their_counts(tmp_path):
     mp.spawn(count_on_one_rank, args=(tmp_path,), nprocs=2)
+
+
+def test_token_mean_of_what_counts():
+    rows = torch.tensor([[1.0, 3.0, torch.nan], [torch.inf, 5.0, 7.0], [torch.nan, torch.nan, torch.nan]])
+    mask = torch.tensor([[True, True, False], [False, True, True], [False, False, False]])
+    assert token_mean(rows, mask).tolist() == [2.0, 6.0, 0.0]
+    assert token_mean(torch.stack([rows, 2 * rows]), mask).tolist() == [[2.0, 6.0, 0.0], [4.0, 12.0, 0.0]]

@@ -48,7 +48,7 @@ def test_rows_of_one_prompt_are_merged(tmp_path):
     assert prompts(records) == ["a", "b"]
     assert [r.text for r in records[0].answers("reference")] == ["1", "3"]
     assert records[0].split == "test"
-    assert records[0].meta == {"id": 1, "category": "x"}
+    assert records[0].fields == {"id": 1, "category": "x", "prompt": "a", "answer": "1"}
 
 
 def test_limit_is_a_fixed_and_nested_sample(tmp_path):
@@ -125,6 +125,27 @@ def test_hugging_face_data_set(tmp_path):
         read_records(f"hf:{tmp_path}:nonsense")
     with pytest.raises(DataError, match="cannot be loaded"):
         read_records(f"hf:{tmp_path}/none")
+
+
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        ("hf:openai/gsm8k/main:test", ("openai/gsm8k", "main", "test")),
+        ("hf:tau/commonsense_qa", ("tau/commonsense_qa", None, "train")),
+        ("hf:gsm8k", ("gsm8k", None, "train")),
+    ],
+)
+def test_hugging_face_configuration(monkeypatch, source, asked):
+    datasets = pytest.importorskip("datasets")
+    calls = []
+
+    def load(name, configuration, *, split):
+        calls.append((name, configuration, split))
+        return [{"question": "1 + 1?", "answer": "2"}]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert len(read_records(source)) == 1
+    assert calls == [asked]
 
 
 def test_hugging_face_without_its_package(monkeypatch):

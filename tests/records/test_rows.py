@@ -76,9 +76,9 @@ def test_splits(given, split):
     assert read_row({"prompt": "a", "split": given}, "here").split == split
 
 
-def test_meta_is_kept():
+def test_all_other_fields_are_kept():
     row = {"id": "seed_1", "category": "poem", "prompt": "a", "embedding": [0.1], "topic": None}
-    assert read_row(row, "here").meta == {"id": "seed_1", "category": "poem"}
+    assert read_row(row, "here").fields == {"id": "seed_1", "category": "poem", "prompt": "a", "embedding": [0.1]}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ RECORD = Record(
     messages=(Message("system", "Be kind."), Message("user", "Grüß \x00 \ud800 dich")),
     responses=(Response("reference", "Hallo"), Response("teacher", "Hi", "length", 2)),
     split="valid",
-    meta={"id": 7},
+    fields={"id": 7},
 )
 
 
@@ -18,7 +18,7 @@ def test_round_trip_through_json():
 
 
 def test_key_is_of_the_messages_alone():
-    assert replace(RECORD, responses=(), split="test", meta={}).key == RECORD.key
+    assert replace(RECORD, responses=(), split="test", fields={}).key == RECORD.key
     assert replace(RECORD, messages=RECORD.messages[1:]).key != RECORD.key
 
 

@@ -201,3 +201,69 @@ def _record(i: int) -> str:
         "split": "test" if i % 8 == 0 else "train",
     }
     return json.dumps(record) + "\n"
+
+
+def write_kitchen(folder: Path, *, rounds: int = 6, pool: int = 180) -> Path:
+    """What elicitation leaves: an account in rounds of two stages, samples of what was dropped, and a grown pool."""
+    rng = random.Random(5)
+    (folder / "elicit").mkdir(parents=True, exist_ok=True)
+    accounts = [account("grow", "machine demos", "demos", took=175, kept=175)]
+    for number in range(1, rounds + 1):
+        similar = 24 + 7 * number
+        accounts += [
+            account("grow", "new instructions", "expand", number, took=12, kept=96, asked=12, role="teacher",
+                    dropped={"unreadable: no numbered list": 3}),
+            account("grow", "rules", "rules", number, took=96, kept=84, dropped={"too short": 5, "names an image": 7}),
+            account("grow", "0.7 gate", "novel", number, took=84, kept=84 - similar, dropped={"too similar": similar}),
+        ]  # fmt: skip
+    kept = sum(a["kept"] for a in accounts if a["step"] == "0.7 gate")
+    accounts += [
+        account("answer", "is it classification", "label", took=kept, kept=kept, asked=kept, role="teacher"),
+        account("answer", "answers", "label", took=kept, kept=kept - 40, asked=kept - 90, cached=90, role="teacher",
+                dropped={"empty": 21, "cut": 12, "failed": 7}, failed=7, cost=0.42,
+                notes=["Failed prompt 9ab3f2c1 (Write a poem …): the server said 503."]),
+        account("answer", "assemble", "assemble", took=kept - 40, kept=kept - 40),
+    ]  # fmt: skip
+    (folder / "elicit" / "steps.json").write_text(json.dumps(accounts))
+    rows = [
+        {"stage": a["stage"], "round": a["round"], "step": a["step"], "reason": reason, "record": _grown(rng, i)}
+        for a in accounts
+        for reason in a["dropped"]
+        for i in range(3)
+    ]
+    (folder / "elicit" / "dropped.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (folder / "records.jsonl").write_text("".join(json.dumps(_grown(rng, i)) + "\n" for i in range(pool)))
+    return folder
+
+
+def account(stage: str, step: str, use: str, number: int = 1, **values: object) -> dict:
+    asked = values.get("asked", 0)
+    assert isinstance(asked, int)
+    zero = {"role": "", "took": 0, "kept": 0, "dropped": {}, "asked": 0, "cached": 0, "failed": 0, "cost": 0.0}
+    spent = {"prompt_tokens": 310 * asked, "tokens": 96 * asked, "seconds": 0.31 * asked, "notes": []}
+    return {"stage": stage, "round": number, "step": step, "use": use} | zero | spent | values
+
+
+VERBS = ("Write", "Write", "Write", "Give", "Give", "List", "Explain", "Describe", "Translate", "Suggest", "Find")
+NOUNS = ("story", "story", "poem", "list", "recipe", "email", "reasons", "tips", "sentence", "function", "title")
+ENDS = ("about the sea.", "for a friend.", "of the film.", "about a cat.", "in the given style.", "for the party.")
+
+
+def _grown(rng: random.Random, i: int) -> dict:
+    end = rng.choice((".", ": ", *(f" {end}" for end in ENDS)))
+    instruction = f"{rng.choice(VERBS)} a short {rng.choice(NOUNS)}{end}"
+    output = "The sea was still that morning, and nobody had told the gulls. " * rng.randint(1, 4)
+    lineage = [
+        {"operation": "seeds", "step": "", "round": 0, "role": "", "prompt": "", "parent": ""},
+        {"operation": "expand", "step": "new instructions", "round": 1 + i % 6, "role": "teacher",
+         "prompt": "ab12", "parent": "cd34"},
+        {"operation": "label", "step": "answers", "round": 1, "role": "teacher", "prompt": "ef56", "parent": "ab12"},
+    ]  # fmt: skip
+    similarity = min(0.699, max(0.05, rng.gauss(0.42, 0.13)))
+    return {
+        "messages": [{"role": "user", "content": instruction}],
+        "responses": [{"source": "teacher", "text": output, "finish": "stop", "tokens": 40}],
+        "split": "train",
+        "fields": {"instruction": instruction, "output": output, "similarity": similarity, "most_similar": "Write a"},
+        "lineage": lineage,
+    }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse.report import write_report
-from tests.report.folders import write_compare, write_nan, write_run, write_unfinished
+from tests.report.folders import account, write_compare, write_kitchen, write_nan, write_run, write_unfinished
 
 HOSTILE = "</p></details><script>alert(1)</script>{{ 7*7 }}{% raw %}<img src=http://evil.example/x>\x00\x1b[31m\u202e"
 VOID = {"meta", "link", "br", "img", "hr", "input", "use", "path"}
@@ -136,6 +136,45 @@ def test_what_models_write_is_data(tmp_path: Path) -> None:
     assert "{{ 7*7 }}" in page and "49" not in re.findall(r"alert\(1\)&lt;/script&gt;(\S{2})", page)
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", page)
     assert "cut here: 2,000 of 1,000,003 characters are shown" in page and len(page) < 1_000_000
+
+
+def test_the_kitchen_is_shown(tmp_path: Path) -> None:
+    page = write_report(write_kitchen(write_run(tmp_path / "kitchen"))).read_text(encoding="utf-8")
+    tags = Tags(page)
+    ids = [a["id"] for _, a in tags.found if "id" in a]
+    assert tags.open == [] and len(ids) == len(set(ids))
+    assert re.findall(r'<section id="(\w+)"', page)[-2:] == ["kitchen", "run"]
+    assert {"Taken, kept and dropped", "What the instructions begin with"} <= set(figure_titles(page))
+    assert "<b>too similar</b>" in page and "expand in new instructions (round 2, teacher)" in page
+    bare = write_report(write_run(tmp_path / "bare")).read_text(encoding="utf-8")
+    assert "kitchen" not in re.findall(r'<section id="(\w+)"', bare) and len(page) - len(bare) < 120_000
+
+
+def test_a_damaged_kitchen_is_a_notice(tmp_path: Path) -> None:
+    folder = write_kitchen(write_run(tmp_path / "damaged"))
+    (folder / "elicit" / "steps.json").write_text('[{"step": "rul')
+    (folder / "elicit" / "dropped.jsonl").write_text("{broken\n")
+    page = write_report(folder).read_text(encoding="utf-8")
+    assert "elicit/steps.json cannot be read" in page and "elicit/dropped.jsonl has 1 lines" in page
+    assert '<section id="kitchen"' not in page
+
+
+def test_what_the_kitchen_holds_is_data(tmp_path: Path) -> None:
+    folder = write_kitchen(write_run(tmp_path / "hostile"))
+    steps = [account(HOSTILE, HOSTILE + str(i), HOSTILE, took=9, kept=4, dropped={HOSTILE: 5}, notes=[HOSTILE * 999],
+                     role=HOSTILE, asked=3) for i in range(60)]  # fmt: skip
+    (folder / "elicit" / "steps.json").write_text(json.dumps(steps))
+    record = {"messages": [{"role": HOSTILE, "content": HOSTILE}], "lineage": [{"operation": HOSTILE, "role": HOSTILE}]}
+    record |= {"responses": [{"source": HOSTILE, "text": "y" * 1_000_000}], "fields": {HOSTILE: {HOSTILE: [HOSTILE]}}}
+    dropped = [{"step": s["step"], "reason": HOSTILE, "record": record} for s in steps]
+    (folder / "elicit" / "dropped.jsonl").write_text("".join(json.dumps(d) + "\n" for d in dropped))
+    fields = {"instruction": HOSTILE, "similarity": 0.4}
+    (folder / "records.jsonl").write_text("".join(json.dumps(record | {"fields": fields}) + "\n" for _ in range(30)))
+    page = write_report(folder).read_text(encoding="utf-8")
+    tags = Tags(page)
+    assert tags.open == [] and not {"script", "img"} & {tag for tag, _ in tags.found}
+    assert "{{ 7*7 }}" in page and "&lt;script&gt;alert(1)" in page
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", page) and len(page) < 1_000_000
 
 
 def test_the_same_folder_is_the_same_page(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ import re
 from collections import Counter
 from importlib.resources import files
 from itertools import combinations
+from typing import Any
 
 SEEDS = files("stillhouse").joinpath("seeds")
 
 
-def read(name: str) -> list[dict[str, str]]:
+def read(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in SEEDS.joinpath(name).read_text(encoding="utf-8").splitlines()]
 
 
@@ -30,10 +31,10 @@ def overlap(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other)
 
 
-def test_every_task_has_the_same_fields_all_of_them_text():
+def test_every_task_has_the_same_fields():
     for task in TASKS:
-        assert list(task) == ["id", "category", "instruction", "input", "output", "split"]
-        assert all(isinstance(value, str) and value == value.strip() for value in task.values())
+        assert list(task) == ["id", "category", "instruction", "input", "output", "split", "is_classification"]
+        assert all(isinstance(value, str) and value == value.strip() for value in list(task.values())[:-1])
         assert task["category"] and task["instruction"] and task["output"]
 
 
@@ -46,6 +47,13 @@ def test_the_test_split_takes_two_of_ten_tasks_of_every_category():
     categories = {task["category"] for task in TASKS}
     assert len(categories) == 20
     assert by_split == Counter({(c, s): n for c in categories for s, n in (("train", 8), ("test", 2))})
+
+
+def test_classification_tasks_are_marked():
+    marked = [task for task in TASKS if task["is_classification"]]
+    assert all(isinstance(task["is_classification"], bool) for task in TASKS)
+    assert {task["category"] for task in marked} == {"classification", "closed_qa"}
+    assert len(marked) == 11
 
 
 def test_about_a_third_of_the_tasks_have_an_input():

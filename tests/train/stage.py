@@ -1,7 +1,7 @@
 """A small training job on tiny models, for the tests of the training room."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from stillhouse.records.types import Message, Record, Response
 from stillhouse.tiny import tiny_model
 from stillhouse.train.loop import Job, Probe, run_training
 from stillhouse.train.material import build
-from stillhouse.train.step import Models
-from stillhouse.train.terms import read_terms, sources_of
+from stillhouse.train.rows import Models
+from stillhouse.train.terms import ranked_of, read_terms, sources_of
 
 TEXTS = ("The kettle sang while the rain fell on the roof.", "A short line of plain text about nothing at all.")
 
@@ -48,11 +48,13 @@ def job(
     on_step: Callable[[int, dict[str, Any]], None] = lambda step, line: None,
     probe: Probe = lambda present: {},
     warnings: list[str] | None = None,
+    data: Sequence[Record] | None = None,
 ) -> Job:
-    """A job on `records()`, ready for `run_training`."""
+    """A job on `data`, or else `records()`, ready for `run_training`."""
     student, teacher = student or tiny_model(seed=1), teacher or tiny_model(seed=2)
-    sources = sources_of(read_terms(train), train.pair)
-    material = build(student.tokenizer, records(), TEXTS, sources=sources, data=Data(max_tokens=64))
+    sources, ranked = sources_of(read_terms(train), train.pair), ranked_of(read_terms(train))
+    rows = records() if data is None else data
+    material = build(student.tokenizer, rows, TEXTS, sources=sources, ranked=ranked, data=Data(max_tokens=64))
     vocabulary = min(student.head_rows, teacher.head_rows)
     return Job(
         models=Models(student.model, teacher.model, teacher.model, vocabulary, student.pad_id),

@@ -43,7 +43,7 @@ def test_the_loss_is_the_objective_of_the_models_own_states(tmp_path: Path) -> N
     work = job(settings, tmp_path, student=tiny_model(seed=1), teacher=teacher)
     run_training(work)
     sums, tokens = 0.0, 0
-    for (answer,) in work.material.answers["teacher"]:
+    for answer in [found.encoded for (found,) in work.material.answers["teacher"]]:
         ids = torch.tensor([answer.ids])
         mine, theirs = (lm.model(ids, output_hidden_states=True).hidden_states for lm in (student, teacher))
         counted = slice(answer.start - 1, len(answer.ids) - 1)

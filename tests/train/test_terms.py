@@ -10,7 +10,8 @@ from tests.train.stage import train_settings
     [
         ({"use": "ppo_clip"}, r"'ppo_clip' needs advantages, which training does not give"),
         ({"use": "minillm"}, r"'minillm' learns from the present student's samples; give it on = \"student\""),
-        ({"use": "rrhf"}, r"'rrhf' needs candidate_length, .*which training does not give"),
+        ({"use": "listwise_reward"}, r"needs candidate_rank, candidate_reward, which training does not give"),
+        ({"use": "rrhf", "on": "student"}, r"'rrhf' ranks recorded answers that have scores"),
         ({"use": "sft", "interpolation": {}}, "'sft' has no interpolation"),
         ({"use": "taid", "t": 0.5, "interpolation": {}}, "both t and interpolation"),
         ({"use": "taid", "t": 1.5}, "'t' is 1.5; it should be less than or equal to 1"),

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from stillhouse.doctor.findings import Finding
+from stillhouse.elicit.catalogue import resolve
+from stillhouse.elicit.contract import needs as operands
 from stillhouse.errors import ConfigError
 from stillhouse.evaluate.tasks import load_tasks
 from stillhouse.models.tokenise import encode_answer, encode_prompt
 from stillhouse.recipe import Recipe, Train
 from stillhouse.records.read import read_records, read_texts, sample_by_hash, split_by_hash
 from stillhouse.records.types import Record
+from stillhouse.train.material import NOT_RECORDED
 from stillhouse.train.terms import read_terms, sources_of
 
 SAMPLE = 500
@@ -53,7 +56,11 @@ def look_at_data(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> tuple[Am
         )
     found += _gaps(recipe, rows, records)
     steps = [step for stage in recipe.stage for step in stage.step]
-    asked = [(sum(rows.get(split, 0) for split in s.splits) * s.samples, s.max_new_tokens) for s in steps]
+    asked = [
+        (sum(rows.get(split, 0) for split in s.splits) * int(s.settings.get("samples", 1)), s.max_new_tokens)
+        for s in steps
+        if "ask" in operands(resolve(s.use))
+    ]
     examined = [(len(task.records), task.settings.max_new_tokens) for task in tasks]
     for task, (count, _) in zip(tasks, examined, strict=True):
         found.append(Finding("evaluation", f"{task.name}: {count} prompts"))
@@ -70,13 +77,25 @@ def _gaps(recipe: Recipe, rows: dict[str, int], records: list[Record]) -> list[F
         if rows["train"] < train.batch_size:
             text = f"{rows['train']} training prompts are fewer than a batch of {train.batch_size}"
             found.append(Finding("data", text, "warning" if rows["train"] else "error"))
-    if "reference" in wanted and not any(r.answers("reference") for r in records if r.split == "train"):
-        found.append(Finding("data", "the training wants reference answers, but no training row has one", "error"))
-    if "teacher" in wanted and not any("train" in step.splits for stage in recipe.stage for step in stage.step):
-        found.append(
-            Finding("data", "the training wants the teacher's answers, but no [[step]] asks for them", "error")
-        )
+    answering = _answering(recipe)
+    for source in sorted(wanted - NOT_RECORDED):
+        if answering is None or source in answering:
+            continue
+        if not any(r.answers(source) for r in records if r.split == "train"):
+            text = f"the training wants {source} answers, but no training row has one and no [[step]] asks for them"
+            found.append(Finding("data", text, "error"))
     return found
+
+
+def _answering(recipe: Recipe) -> set[str] | None:
+    """The roles that answer training prompts; None where steps may write answers under any name."""
+    roles: set[str] = set()
+    for step in (step for stage in recipe.stage for step in stage.step):
+        if step.use not in ("label", "sample"):
+            return None
+        if "train" in step.splits:
+            roles |= set(step.settings.get("roles", ())) or {step.role}
+    return roles
 
 
 def _trainings(recipe: Recipe) -> list[Train]:

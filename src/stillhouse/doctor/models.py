@@ -11,8 +11,10 @@ from stillhouse.doctor.findings import Finding
 from stillhouse.errors import ModelError
 from stillhouse.models.load import LanguageModel, fast_dtype, locate, quiet, told_plainly, with_chat_template
 from stillhouse.models.scratch import random_student
+from stillhouse.models.student import at_hand, student_tokenizer
 from stillhouse.models.vocabulary import compatible, diagnose
 from stillhouse.recipe import Recipe, Student
+from stillhouse.train.terms import asks_teacher
 
 
 def outline(name: str) -> LanguageModel:
@@ -32,7 +34,7 @@ def outline(name: str) -> LanguageModel:
     return LanguageModel(model, tokenizer, name)
 
 
-def student_outline(student: Student, teacher: LanguageModel, seed: int) -> LanguageModel:
+def student_outline(student: Student, teacher: LanguageModel | None, seed: int) -> LanguageModel:
     """The student that the recipe describes, without weights.
 
     Raises:
@@ -42,7 +44,8 @@ def student_outline(student: Student, teacher: LanguageModel, seed: int) -> Lang
         return outline(student.model)
     if student.config is not None:
         with _weightless():
-            return random_student(student.config, teacher.tokenizer, seed=seed)
+            return random_student(student.config, student_tokenizer(student, teacher), seed=seed)
+    teacher = at_hand(teacher)
     depth = teacher.model.config.get_text_config().num_hidden_layers
     listed = student.select if isinstance(student.select, tuple) else ()
     kept = student.keep_layers or len(listed)
@@ -72,36 +75,44 @@ def look_at_models(recipe: Recipe) -> tuple[LanguageModel | None, LanguageModel 
     found: list[Finding] = []
     teacher = student = None
     try:
-        teacher = outline(recipe.teacher.model)
-        found.append(Finding("teacher", _description(teacher)))
+        teacher = None if recipe.teacher.url else outline(recipe.teacher.model)
+        found.append(Finding("teacher", _description(teacher) if teacher else _distant(recipe)))
         student = student_outline(recipe.student, teacher, recipe.seed)
         found.append(Finding("student", _description(student)))
     except ModelError as error:
-        found.append(Finding("student" if teacher else "teacher", str(error), "error"))
+        found.append(Finding("student" if found else "teacher", str(error), "error"))
         return teacher, None, found
+    asker = next(filter(None, (asks_teacher(stage.train) for stage in recipe.stage if stage.train)), "")
+    if teacher is None:
+        if asker:
+            text = f"objective '{asker}' needs the teacher's probabilities, but a url gives text alone; take 'sft'"
+            found.append(Finding("teacher", text, "error"))
+        return None, student, found
     if student.parameters >= teacher.parameters:
         found.append(Finding("student", "it is no smaller than its teacher", "warning"))
     if teacher.window and teacher.window < recipe.data.max_tokens:
         text = f"its window of {teacher.window} tokens is shorter than data.max_tokens = {recipe.data.max_tokens}"
         found.append(Finding("teacher", text, "error"))
-    return teacher, student, found + look_at_vocabulary(teacher, student)
+    return teacher, student, found + look_at_vocabulary(teacher, student, needed=bool(asker))
 
 
-def look_at_vocabulary(teacher: LanguageModel, student: LanguageModel) -> list[Finding]:
-    """Whether the two speak of the same tokens."""
+def look_at_vocabulary(teacher: LanguageModel, student: LanguageModel, *, needed: bool) -> list[Finding]:
+    """Whether the two speak of the same tokens, as they must where an objective compares them."""
     try:
         compared = compatible(teacher, student)
     except ModelError as error:
-        return [Finding("tokenizer", str(error), "error")]
+        if needed:
+            return [Finding("tokenizer", str(error), "error")]
+        return [Finding("tokenizer", f"divergences from the teacher will not be measured: {error}", "warning")]
     seen = diagnose(teacher, student)
     rows = f"heads of {seen.teacher_rows} and {seen.student_rows} rows, the first {compared} are compared"
     odd = []
     for role, one, other in seen.special_tokens:
         odd.append(f"the {role} token is {one} for the teacher, {other} for the student")
     if not seen.same_chat_template:
-        odd.append("the chat templates differ; the teacher's is used for both")
-    if teacher.plain_chat:
-        odd.append("the teacher has no chat template; turns are put on lines of their own")
+        odd.append("the chat templates differ; the student's is used for what it learns and is measured on")
+    if student.plain_chat:
+        odd.append("the student has no chat template; turns are put on lines of their own")
     same = f"the same {seen.teacher_tokens} tokens on both sides; {rows}"
     return [Finding("tokenizer", same), *(Finding("tokenizer", text, "warning") for text in odd)]
 
@@ -110,6 +121,10 @@ def teacher_bytes(recipe: Recipe, teacher: LanguageModel) -> int:
     """Memory of the teacher's weights in the dtype that it is loaded in."""
     dtype = fast_dtype(device()) if recipe.teacher.dtype == "auto" else getattr(torch, recipe.teacher.dtype)
     return teacher.parameters * dtype.itemsize
+
+
+def _distant(recipe: Recipe) -> str:
+    return f"{recipe.teacher.model} at {recipe.teacher.url}: gives text alone, and is not measured"
 
 
 def device() -> torch.device:

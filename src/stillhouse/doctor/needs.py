@@ -13,7 +13,7 @@ from stillhouse.doctor.findings import Finding, duration, size
 from stillhouse.doctor.models import device, teacher_bytes
 from stillhouse.models.load import LanguageModel, fast_dtype
 from stillhouse.recipe import Recipe, Train
-from stillhouse.train.terms import read_terms, sources_of
+from stillhouse.train.terms import ranked_of, read_terms, sources_of
 
 MASTER_BYTES = 16
 """A trained weight in float32, its gradient, and the two moments of Adam."""
@@ -54,14 +54,14 @@ def trained_parameters(recipe: Recipe, student: LanguageModel) -> int:
     return sum(lora.rank * sum(matrix.shape) for matrix in matrices)
 
 
-def memory_of(recipe: Recipe, teacher: LanguageModel, student: LanguageModel, amount: Amount) -> Memory:
+def memory_of(recipe: Recipe, teacher: LanguageModel | None, student: LanguageModel, amount: Amount) -> Memory:
     """Memory at the peak of training."""
     config = student.model.config.get_text_config()
     trained = trained_parameters(recipe, student)
     tokens = max((micro_batch(recipe, train, amount) for train in _trainings(recipe)), default=0)
     width = fast_dtype(device()).itemsize
     return Memory(
-        teacher=teacher_bytes(recipe, teacher),
+        teacher=0 if teacher is None else teacher_bytes(recipe, teacher),
         student=trained * MASTER_BYTES + (4 * student.parameters if trained < student.parameters else 0),
         activations=int(tokens * config.num_hidden_layers * config.hidden_size * ACTIVATION_FACTOR * width),
         logits=LOGIT_ROWS * student.head_rows * 4 * 4,
@@ -70,17 +70,20 @@ def memory_of(recipe: Recipe, teacher: LanguageModel, student: LanguageModel, am
 
 def micro_batch(recipe: Recipe, train: Train, amount: Amount) -> int:
     """Tokens of one forward pass of training."""
-    return round(min(train.micro_tokens, train.batch_size * _row(recipe, amount) * len(_texts(train))))
+    return round(min(train.micro_tokens, train.batch_size * _row(recipe, amount) * _sequences(train)))
 
 
 def seconds_of(
-    recipe: Recipe, teacher: LanguageModel, student: LanguageModel, amount: Amount, speed: float
+    recipe: Recipe, teacher: LanguageModel | None, student: LanguageModel, amount: Amount, speed: float
 ) -> dict[str, float]:
-    """Seconds of each stage at `speed` (floating-point operations a second of a large matrix product)."""
-    p, q = teacher.parameters, student.parameters
+    """Seconds of each stage at `speed` (floating-point operations a second of a large matrix product).
+
+    What others do behind a url takes no time here.
+    """
+    p, q = 0 if teacher is None else teacher.parameters, student.parameters
     training = recipe.student.refit_tokens * 2 * (p + 2 * q) / TRAINING_SHARE if recipe.student.keep_layers else 0.0
     for train in _trainings(recipe):
-        tokens = train.steps * train.batch_size * _row(recipe, amount) * len(_texts(train))
+        tokens = train.steps * train.batch_size * _row(recipe, amount) * _sequences(train)
         passes = 6 * q + (2 * p if any(term.wants("teacher") for term in read_terms(train)) else 0)
         training += tokens * passes / TRAINING_SHARE
         if "student" in _texts(train):
@@ -98,7 +101,9 @@ def disk_of(recipe: Recipe, student: LanguageModel) -> int:
     return kept * 12 * trained_parameters(recipe, student) + 4 * student.parameters
 
 
-def look_at_needs(recipe: Recipe, teacher: LanguageModel, student: LanguageModel, amount: Amount) -> list[Finding]:
+def look_at_needs(
+    recipe: Recipe, teacher: LanguageModel | None, student: LanguageModel, amount: Amount
+) -> list[Finding]:
     """Memory, time and disk against what the machine has."""
     memory, (total, free) = memory_of(recipe, teacher, student, amount), machine_memory()
     parts = f"teacher {size(memory.teacher)}, student with optimiser {size(memory.student)}"
@@ -154,8 +159,13 @@ def _row(recipe: Recipe, amount: Amount) -> float:
 
 
 def _texts(train: Train) -> frozenset[str]:
-    """Whose text a step sees, one sequence a prompt for each."""
+    """Whose text a step sees."""
     return sources_of(read_terms(train), train.pair)
+
+
+def _sequences(train: Train) -> int:
+    """Sequences that a step sees of a prompt: one for each source, and of candidates at most as many as it ranks."""
+    return len(_texts(train)) + (train.candidates - 1) * len(ranked_of(read_terms(train)))
 
 
 def _trainings(recipe: Recipe) -> list[Train]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from stillhouse.endpoints.base import Answer, Sampling
+from stillhouse.endpoints.base import Answer, Sampling, cut
 from stillhouse.models.load import LanguageModel
 from stillhouse.models.sample import generate
-from stillhouse.models.tokenise import decode, encode_prompt
+from stillhouse.models.token_logp import token_logp
+from stillhouse.models.tokenise import Encoded, decode, encode_answer, encode_pair, encode_prompt
 from stillhouse.records.types import Message
 
 
@@ -28,9 +29,7 @@ class Local:
         return f"{self.lm.name} {str(self.lm.model.dtype).removeprefix('torch.')} {_fingerprint(self.lm)}"
 
     def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
-        try:
-            "".join(message.content for message in prompt).encode()
-        except UnicodeEncodeError:
+        if not _readable(*(message.content for message in prompt)):
             return "it has half a character (a lone surrogate), which no tokenizer reads"
         tokens, window = len(encode_prompt(self.lm.tokenizer, prompt)), self.lm.window
         if window is None or tokens + sampling.max_new_tokens <= window:
@@ -52,10 +51,45 @@ class Local:
             seed=sampling.seed,
             vocabulary=self.lm.vocabulary,
             batch_size=self.batch_size,
+            stop=[text for text in sampling.stop if text],
+            tokenizer=tokenizer,
         )
         for index, ids, finish in answers:
-            text = decode(tokenizer, ids)
+            text = cut(decode(tokenizer, ids), sampling.stop).strip()
             yield index, Answer(text, finish, prompt_tokens=len(encoded[index]), tokens=len(ids))
+
+    def score(
+        self, prompts: Sequence[tuple[Message, ...]], texts: Sequence[str]
+    ) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """log p of every token of each text, from one forward pass; none for a text that is longer than the window."""
+        scored: dict[int, Encoded] = {}
+        for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+            encoded = self._encoded(prompt, text)
+            if encoded is None:
+                yield index, ()
+            else:
+                scored[index] = encoded
+        indices = list(scored)
+        for place, values in token_logp(self.lm.model, list(scored.values()), vocabulary=self.lm.vocabulary):
+            yield indices[place], values
+
+    def _encoded(self, prompt: tuple[Message, ...], text: str) -> Encoded | None:
+        if not _readable(*(message.content for message in prompt), text):
+            return None
+        tokenizer, window = self.lm.tokenizer, self.lm.window
+        begin, answer = encode_prompt(tokenizer, prompt), encode_answer(tokenizer, text, finished=False)
+        length = len(begin) + len(answer)
+        encoded = encode_pair(begin, answer, max_tokens=length)
+        return None if encoded.counted < 1 or (window is not None and length > window) else encoded
+
+
+def _readable(*texts: str) -> bool:
+    """Whether no text has half a character (a lone surrogate)."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @torch.no_grad()

@@ -1,11 +1,12 @@
-"""An endpoint that replays the answers of a journal: no model, no cost, the same answers again."""
+"""An endpoint that replays the answers and scores of a journal: no model, no cost, the same answers again."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from stillhouse.endpoints.base import Answer, Sampling
+from stillhouse.endpoints.base import Answer, Sampling, score_key
 from stillhouse.errors import ConfigError, DataError
 from stillhouse.records.journal import read_journal
 from stillhouse.records.types import Message, content_key
@@ -15,14 +16,15 @@ class Recorded:
     """Answers with what the endpoint named `identity` said in a journal (it may be left out when there is only one).
 
     A prompt asked several times gets its recorded answers in turn, then from the first again.
+    It gives log-probabilities where the journal holds any.
     Raises ConfigError when the journal holds no answers, or those of several endpoints and none is named.
     """
 
-    gives = frozenset({"text"})
-
     def __init__(self, path: Path | str, *, identity: str | None = None) -> None:
-        rows = [row for row in read_journal(path).rows if row["answer"]["finish"] != "error"]
-        found = sorted({row["endpoint"] for row in rows})
+        journal = read_journal(path).rows
+        rows = [row for row in journal if row.get("answer", {}).get("finish", "error") != "error"]
+        scored = [row for row in journal if row.get("value")]
+        found = sorted({row["endpoint"] for row in (*rows, *scored) if "endpoint" in row})
         if identity is None and len(found) == 1:
             identity = found[0]
         if identity is None or identity not in found:
@@ -30,6 +32,8 @@ class Recorded:
             raise ConfigError(f"{path} holds answers of {names}: name one of them as `identity` to replay it.")
         self.identity = identity
         self._path = path
+        self._scores = {row["key"]: tuple(row["value"]) for row in scored}
+        self.gives = frozenset({"text", "token_logp"} if self._scores else {"text"})
         self._answers: dict[str, list[Answer]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row["sample"]):
             if row["endpoint"] == identity:
@@ -49,9 +53,19 @@ class Recorded:
             yield index, answers[asked[prompt] % len(answers)]
             asked[prompt] += 1
 
+    def score(
+        self, prompts: Sequence[tuple[Message, ...]], texts: Sequence[str]
+    ) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """Raises DataError for a text that was never scored as the answer to its prompt."""
+        for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+            found = self._scores.get(score_key(self.identity, prompt, text))
+            if found is None:
+                raise DataError(f"{self._path}: no score by {self.identity} of {text[:60]!r}; ask the endpoint itself.")
+            yield index, found
+
     def _known(self, prompt: tuple[Message, ...], sampling: Sampling) -> list[Answer]:
         return self._answers.get(_key(content_key([asdict(m) for m in prompt]), sampling.settings()), [])
 
 
-def _key(prompt: str, settings: dict[str, int | float]) -> str:
+def _key(prompt: str, settings: dict[str, Any]) -> str:
     return content_key([prompt, {name: value for name, value in settings.items() if name != "seed"}])

@@ -2,26 +2,31 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from stillhouse.endpoints.base import Answer, Sampling
+from stillhouse.endpoints.base import Answer, Sampling, cut
 from stillhouse.records.types import Message
 
 
 class Scripted:
-    """Answers by calling `script(prompt, sampling)`, which returns a text or an Answer; `calls` is the ledger."""
+    """Answers by calling `script(prompt, sampling)`, which returns a text or an Answer; `calls` is the ledger.
 
-    gives = frozenset({"text"})
+    With `scores(prompt, text)`, which returns the log-probabilities of the text's tokens, it gives those too.
+    """
 
     def __init__(
         self,
         script: Callable[[tuple[Message, ...], Sampling], str | Answer],
         *,
+        scores: Callable[[tuple[Message, ...], str], Sequence[float]] | None = None,
         identity: str = "scripted",
         window: int | None = None,
     ) -> None:
         """`window`: most characters that a prompt may have."""
         self.identity = identity
+        self.gives = frozenset({"text"} if scores is None else {"text", "token_logp"})
         self.calls: list[tuple[Message, ...]] = []
+        self.scored: list[tuple[tuple[Message, ...], str]] = []
         self._script = script
+        self._scores = scores
         self._window = window
 
     def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
@@ -34,4 +39,15 @@ class Scripted:
         for index, prompt in enumerate(prompts):
             self.calls.append(prompt)
             said = self._script(prompt, sampling)
-            yield index, said if isinstance(said, Answer) else Answer(said, "stop", tokens=len(said.split()))
+            if isinstance(said, str):
+                text = cut(said, sampling.stop)
+                said = Answer(text, "stop", tokens=len(text.split()))
+            yield index, said
+
+    def score(
+        self, prompts: Sequence[tuple[Message, ...]], texts: Sequence[str]
+    ) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """What `scores` says, noted in `scored`; nothing where it was not given."""
+        for index, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+            self.scored.append((prompt, text))
+            yield index, () if self._scores is None else tuple(self._scores(prompt, text))

@@ -53,7 +53,7 @@ class Reader:
 
     def targets(self, sequences: Sequence[Encoded]) -> Int[Tensor, "N"]:
         """The tokens of the answers, in order."""
-        return torch.tensor([t for s in sequences for t in s.ids[max(s.start, 1) :]], device=self.model.device)
+        return torch.tensor([s.ids[t] for s in sequences for t in s.targets], device=self.model.device)
 
     def logits(self, hidden: Float[Tensor, "N H"]) -> Iterator[Float[Tensor, "R V"]]:
         """The logits of all rows in order, a few rows at a time."""

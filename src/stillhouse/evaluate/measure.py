@@ -8,7 +8,7 @@ from torch import nn
 
 from stillhouse.evaluate.bands import members
 from stillhouse.evaluate.intervals import bootstrap
-from stillhouse.evaluate.scorers import exact_match, rouge_l
+from stillhouse.evaluate.scorers import exact_match, rouge_l, same_final
 from stillhouse.evaluate.scores import BandScores, ModelScores, Sample, Score, TaskScores
 from stillhouse.evaluate.tasks import Task
 from stillhouse.recipe import Eval
@@ -67,7 +67,8 @@ def measure_task(task: Task, answer: Answers, *, progress: Progress | None = Non
         if progress is not None:
             progress(task.name, done, len(seeds))
     rouge = _scores(rouge_l, answers, references)
-    exact = _scores(exact_match, answers, references)
+    same = exact_match if settings.exact == "text" else same_final(settings.exact)
+    exact = _scores(same, answers, references)
     bands = {
         label: BandScores(rouge_l=bootstrap(rouge.mean(0)[chosen]), exact_match=bootstrap(exact.mean(0)[chosen]))
         for label, chosen in members(references, settings.bands).items()

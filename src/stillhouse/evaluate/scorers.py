@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from rouge_score.rouge_scorer import RougeScorer
 
+from stillhouse.elicit.parsers.same import Kind, same_answer
+
 Scorer = Callable[[str, Sequence[str]], float]
 """(answer, references) -> percentage, the best over the references."""
 
@@ -30,6 +32,15 @@ def exact_match(answer: str, references: Sequence[str]) -> float:
     if not found:
         return 100.0 * any(_same(answer, reference) for reference in references)
     return 100.0 * any(found == normalise(reference) for reference in references)
+
+
+def same_final(kind: Kind) -> Scorer:
+    """100 if the final answer of that kind in the text is the final answer of a reference, else 0: accuracy."""
+
+    def scorer(answer: str, references: Sequence[str]) -> float:
+        return 100.0 * any(same_answer(answer, reference, kind) for reference in references)
+
+    return scorer
 
 
 def normalise(text: str) -> str:

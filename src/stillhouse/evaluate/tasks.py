@@ -22,7 +22,12 @@ class Task:
     @property
     def references(self) -> list[list[str]]:
         """The golden answers of every example."""
-        return [[r.text for r in record.answers("reference")] for record in self.records]
+        return [golden(record) for record in self.records]
+
+
+def golden(record: Record) -> list[str]:
+    """The answers to compare with: the data set's own, or where a record has none, those that were elicited for it."""
+    return [r.text for r in record.answers("reference") or record.responses]
 
 
 def load_tasks(settings: Sequence[Eval], own: Sequence[Record]) -> list[Task]:
@@ -44,7 +49,7 @@ def load_task(settings: Eval, own: Sequence[Record]) -> Task:
     else:
         records = read_records(settings.data)
         remedy = "give each row a reference answer"
-    answered = [r for r in records if r.answers("reference")]
+    answered = [r for r in records if golden(r)]
     if not answered:
         raise DataError(
             f"evaluation task {settings.name!r}: none of the {len(records)} records of {settings.data} has a reference "

@@ -18,10 +18,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from stillhouse.errors import ModelError
-from stillhouse.objectives.distributions import log_probs
+from stillhouse.objectives.distributions import log_probs, of_token
 
 Span = tuple[int, int]
 """First byte of a token and the byte behind its last; both the same for a token that is no text."""
+
+SPACES = ("▁", "Ġ")
+"""How SentencePiece and byte-level BPE write a leading space."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def merged(
     base = [group[-1] if how == "bayesian" else group[0] for group in groups]
     others = [(row, t) for row, group in enumerate(groups) for t in (group[:-1] if how == "bayesian" else group[1:])]
     rows, positions = (torch.tensor([pair[i] for pair in others], dtype=torch.long, device=ids.device) for i in (0, 1))
-    logp = log_probs(logits[positions], temperature).gather(-1, ids[positions].long().unsqueeze(-1)).squeeze(-1)
+    logp = of_token(log_probs(logits[positions], temperature), ids[positions])
     return logits[base], logp.new_zeros(len(groups)).index_add(0, rows, logp)
 
 
@@ -97,13 +100,13 @@ def match_vocabularies(
     TRL compares the strings as they are.
     """
     known = {token: i for token, i in teacher.get_vocab().items() if i < teacher_rows}
-    spaced = {_one_space(token): i for token, i in known.items()} if one_space else {}
+    spaced = {one_mark(token): i for token, i in known.items()} if one_space else {}
     vocabulary = sorted((i, token) for token, i in student.get_vocab().items() if i < student_rows)
     found = torch.full((student_rows,), -1)
     taken = {known[token] for _, token in vocabulary if token in known}
     for i, token in vocabulary:
         other = known.get(token)
-        if other is None and (other := spaced.get(_one_space(token))) in taken:
+        if other is None and (other := spaced.get(one_mark(token))) in taken:
             other = None
         if other is not None:
             found[i] = other
@@ -111,8 +114,9 @@ def match_vocabularies(
     return found
 
 
-def _one_space(token: str) -> str:
-    return token.replace("▁", "Ġ")
+def one_mark(token: str) -> str:
+    """The token with byte-level BPE's mark of a space in the place of SentencePiece's."""
+    return token.replace(*SPACES)
 
 
 def _text_groups(student: Sequence[Span], teacher: Sequence[Span]) -> Iterator[Group]:

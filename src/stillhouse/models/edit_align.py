@@ -14,8 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-SPACES = ("▁", "Ġ")
-"""How SentencePiece and byte-level BPE write a leading space."""
+from stillhouse.models.align import SPACES, one_mark
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,14 @@ def nearest_tokens(
     Marks of a space count as the same letter; of equally near tokens the one with the lowest id. A large vocabulary
     takes minutes, so keep the result.
     """
-    vocabulary = {_marked(token): i for token, i in reversed(_by_id(base)) if i < base_rows}
+    vocabulary = {one_mark(token): i for token, i in reversed(_by_id(base)) if i < base_rows}
     in_order = sorted(vocabulary, key=lambda token: (len(token), vocabulary[token]))
     by_length = [list(same) for _, same in groupby(in_order, key=len)]
     groups = [(spellings(same), [vocabulary[token] for token in same]) for same in by_length]
     found = torch.full((source_rows,), -1)
     for token, i in _by_id(source):
         if i < source_rows:
-            marked = _marked(token)
+            marked = one_mark(token)
             found[i] = vocabulary[marked] if marked in vocabulary else _nearest(marked, groups)
     return found
 
@@ -125,10 +124,6 @@ def mapped_logits(
 
 def _bare(token: str) -> str:
     return token.replace(SPACES[0], "").replace(SPACES[1], "")
-
-
-def _marked(token: str) -> str:
-    return token.replace(*SPACES)
 
 
 def _by_id(tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, int]]:

@@ -107,6 +107,15 @@ def load(name: str, *, dtype: str = "auto", device: torch.device | str | None = 
     return LanguageModel(model, tokenizer, name)
 
 
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, named as for `load`, without its weights. Raises ModelError as `load` does."""
+    source, file = locate(name)
+    with quiet(), told_plainly(name):
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
+    with_chat_template(tokenizer)
+    return tokenizer
+
+
 def locate(name: str) -> tuple[str, str | None]:
     """The folder or Hugging Face id to read, and the file in it if the model is one GGUF file."""
     if name == "embedded":

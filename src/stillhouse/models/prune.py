@@ -63,7 +63,7 @@ def few(rows: Sequence[Encoded], *, count: int = 8, answer_tokens: int = 32) -> 
     """Short rows that rank removals cheaply: of the half with the shorter prompts, evenly taken, answers cut."""
     shorter = sorted(rows, key=lambda row: row.start)[: max(count, len(rows) // 2)]
     taken = [shorter[i * len(shorter) // count] for i in range(count)] if len(shorter) > count else shorter
-    return [Encoded(row.ids[: row.start + answer_tokens], row.start) for row in taken]
+    return [row.cut(row.start + answer_tokens) for row in taken]
 
 
 def explicit(lm: LanguageModel, layers: tuple[int, ...], keep: int | None, count: int) -> Selection:

@@ -11,12 +11,15 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
 from stillhouse.models.collate import by_tokens
+from stillhouse.models.stop_strings import StopStrings
 from stillhouse.recipe import Rollout
 from stillhouse.records.types import Finish
 
@@ -37,12 +40,15 @@ def generate(
     seed: int = 0,
     vocabulary: int | None = None,
     batch_size: int = 32,
+    stop: Sequence[str] = (),
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
 
     At most `batch_size` prompts at once, fewer where prompts are so long that their batch would pass BATCH_TOKENS.
     `temperature` 0 is greedy. `vocabulary` cuts off the rows by which a published head exceeds its tokenizer. Random
-    numbers depend on `seed` and the batch alone.
+    numbers depend on `seed` and the batch alone. An answer also stops with the token that completes one of the texts in
+    `stop`, read by `tokenizer`; that token is part of it.
     """
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     config = GenerationConfig(
@@ -52,10 +58,13 @@ def generate(
         indices = [order[i] for i in positions]
         choice = LogitsProcessorList([] if vocabulary is None else [Cut(vocabulary)])
         choice += _choice(temperature, top_p, top_k, seed + positions[0], model.device)
-        answers = _answer(model, [prompts[i] for i in indices], config, choice)
-        for index, ids in zip(indices, answers, strict=True):
-            stops = [i for i, token in enumerate(ids) if token in stop_ids]
-            answer, finish = (ids[: stops[0]], "stop") if stops else (ids, "length")
+        width = max(len(prompts[i]) for i in indices)
+        ends = StopStrings(tokenizer, stop, width) if stop and tokenizer is not None else None
+        answers = _answer(model, [prompts[i] for i in indices], config, choice, ends)
+        for row, (index, ids) in enumerate(zip(indices, answers, strict=True)):
+            cut = None if ends is None else ends.lengths.get(row)
+            stops = [i for i, token in enumerate(ids[:cut]) if token in stop_ids]
+            answer, finish = (ids[: stops[0]], "stop") if stops else (ids[:cut], "length" if cut is None else "stop")
             yield index, answer, finish
 
 
@@ -141,10 +150,17 @@ def _answer(
     prompts: Sequence[Sequence[int]],
     config: GenerationConfig,
     choice: LogitsProcessorList,
+    ends: StopStrings | None,
 ) -> list[list[int]]:
     width, pad = max(len(p) for p in prompts), config.pad_token_id
     ids = torch.tensor([[*[pad] * (width - len(p)), *p] for p in prompts], device=model.device)
     mask = torch.tensor([[*[0] * (width - len(p)), *[1] * len(p)] for p in prompts], device=model.device)
     generate_ids = cast(Callable[..., Tensor], model.generate)
-    out = generate_ids(input_ids=ids, attention_mask=mask, generation_config=config, logits_processor=choice)
+    out = generate_ids(
+        input_ids=ids,
+        attention_mask=mask,
+        generation_config=config,
+        logits_processor=choice,
+        stopping_criteria=StoppingCriteriaList([] if ends is None else [ends]),
+    )
     return out[:, width:].tolist()

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stillhouse.objectives.distributions import log_probs, log_rest, widen
+from stillhouse.objectives.distributions import log_probs, log_rest, of_token, widen
 from stillhouse.objectives.settings import Fraction
 
 
@@ -22,7 +22,7 @@ def sft(
     `token_weights`, without gradient; [B, 1] of them weigh examples.
     """
     log_q = log_probs(student_logits)
-    value = -log_q.gather(-1, labels.unsqueeze(-1).long()).squeeze(-1)
+    value = -of_token(log_q, labels)
     if label_smoothing != 0.0:
         possible = ~log_q.isneginf()
         uniform = -torch.where(possible, log_q, 0.0).sum(dim=-1) / possible.sum(dim=-1)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -27,6 +27,11 @@ def denominators(tokens: int, sequences: int, *, device: torch.device | str = "c
     counts = torch.tensor([tokens, sequences], dtype=torch.int64, device=device)
     dist.all_reduce(counts)
     return Denominators(*(int(count) for count in counts))
+
+
+def token_mean(rows: Float[Tensor, "*more B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "*more B"]:
+    """The mean over the tokens of each sequence that count, for objectives of whole answers; 0 where none does."""
+    return torch.where(mask, rows, 0.0).sum(dim=-1) / mask.sum(dim=-1).clamp_min(1)
 
 
 def row_weights(

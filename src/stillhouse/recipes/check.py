@@ -48,6 +48,30 @@ def explain(error: ValidationError, raw: dict[str, Any]) -> str:
     return f"{key} is {_show(found)}, but it {wanted}{f'; did you mean {close!r}?' if close else '.'}"
 
 
+def check_steps(recipe: Recipe, path: Path) -> None:
+    """Every step names an operator, with settings that it has, templates that are Jinja and guards that are expressions.
+
+    Raises:
+        RecipeError: with the file and the step.
+    """
+    from stillhouse.elicit.catalogue import resolve
+    from stillhouse.elicit.check import check_operator
+    from stillhouse.elicit.templates import check_guard
+
+    for stage in recipe.stage:
+        where = "step" if len(recipe.stage) == 1 else f"stage.{stage.name}.step"
+        for i, step in enumerate(stage.step):
+            try:
+                check_operator(resolve(step.use), step.settings, recipe.templates)
+                check_guard(step.when)
+            except ConfigError as error:
+                raise RecipeError(f"{path}: {where}.{i} ({step.title}): {str(error).rstrip('.')}.") from error
+        try:
+            check_guard(stage.until)
+        except ConfigError as error:
+            raise RecipeError(f"{path}: stage.{stage.name}.until: {str(error).rstrip('.')}.") from error
+
+
 def check_objectives(recipe: Recipe, path: Path) -> None:
     """Every stage that trains has objectives, each known and with settings that it has.
 

@@ -7,6 +7,7 @@ from typing import Any
 from stillhouse.recipe import Recipe
 
 STEPS, EVALUATION = "stage.*.train.steps", "stage.*.eval*"
+ELICITATION = ("stage.*.step*", "stage.*.rounds", "stage.*.until", "templates*", "roles*")
 
 CHANGEABLE = (
     "name",
@@ -22,9 +23,11 @@ CHANGEABLE = (
     "stage.*.train.probe_every",
     "stage.*.train.probe_prompts",
     EVALUATION,
+    *ELICITATION,
 )
-"""What may change between the start of a run and its resumption: how long it trains (until it is trained), how it is
-watched and measured, and how the work is cut up. Anything else would make the finished part of the run a lie."""
+"""What may change between the start of a run and its resumption: how it elicits (until it trains), how long it trains
+(until it is trained), how it is watched and measured, and how the work is cut up. Anything else would make the finished
+part of the run a lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Difference:
     @property
     def allowed(self) -> bool:
         return any(map(self.matches, CHANGEABLE))
+
+    @property
+    def only_pace(self) -> bool:
+        """Whether it changes how fast steps go, and nothing of what they make."""
+        return self.matches("stage.*.step.*.batch_size")
 
     def matches(self, pattern: str) -> bool:
         return fnmatchcase(self.key, pattern)
@@ -57,7 +65,8 @@ def flatten(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tables.items():
         if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
-            value = {str(entry.get("name", i)): entry for i, entry in enumerate(value)}
+            names = [entry.get("name") or str(i) for i, entry in enumerate(value)]
+            value = {n if names.count(n) == 1 else str(i): e for i, (n, e) in enumerate(zip(names, value, strict=True))}
         if isinstance(value, dict) and value:
             flat |= flatten(value, f"{prefix}{key}.")
         else:

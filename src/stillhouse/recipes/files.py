@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stillhouse.errors import RecipeError
 from stillhouse.recipe import Recipe
 from stillhouse.recipes import sugar
-from stillhouse.recipes.check import check_objectives, explain, nearest
+from stillhouse.recipes.check import check_objectives, check_steps, explain, nearest
 from stillhouse.recipes.overrides import Override, apply
 
 FOLDER = Path(__file__).parent
@@ -81,9 +81,10 @@ def read(path: Path) -> dict[str, Any]:
     return tables
 
 
-def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load(name_or_path: str | Path, overrides: Sequence[str] = (), *, full: bool = False) -> Recipe:
     """Read a recipe, by shipped name or path, apply `key=value` overrides and check all of it.
 
+    With `full`, the changes under the recipe's own [full] come first.
     The file may use the short forms of `recipes.sugar`; overrides are those of `recipes.overrides`.
     A file without a `name` is named after itself. Relative paths inside mean the folder that the command runs in.
 
@@ -96,8 +97,11 @@ def load(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         recipe = Recipe.model_validate(sugar.expand(raw))
     except ValidationError as error:
         raise RecipeError(f"{path}: {explain(error, raw)}") from error
-    if overrides:
-        recipe = _overridden(recipe, path, [Override.parse(text) for text in overrides])
+    changes = [Override.of(key, value) for key, value in recipe.full.items()] if full else []
+    changes += [Override.parse(text) for text in overrides]
+    if changes:
+        recipe = _overridden(recipe, path, changes)
+    check_steps(recipe, path)
     check_objectives(recipe, path)
     return recipe
 

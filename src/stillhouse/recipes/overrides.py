@@ -39,11 +39,24 @@ class Override:
     def parse(cls, text: str) -> "Override":
         """Raises RecipeError when it is not of the form key=value."""
         key, equals, value = text.partition("=")
-        key = key.strip()
-        if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+){0,15}", key):
+        if not equals or not _is_dotted(key.strip()):
             raise RecipeError(f"{text!r} is not an override; write dotted.key=value, as in train.lr=2e-5.")
-        keys = SHORT.get(key, key).split(".")
-        return cls(text, tuple(keys), parse_value(value.strip(), text))
+        return cls(text, _keys(key.strip()), parse_value(value.strip(), text))
+
+    @classmethod
+    def of(cls, key: str, value: Any) -> "Override":
+        """The override of a key with a value as it is, from a recipe's [full]. Raises RecipeError for a faulty key."""
+        if not _is_dotted(key):
+            raise RecipeError(f"full has the key {key!r}; write a dotted key in quotation marks, as \"train.lr\" = 2e-5.")
+        return cls(f"{key}={value}", _keys(key), value)
+
+
+def _is_dotted(key: str) -> bool:
+    return re.fullmatch(r"[\w-]+(\.[\w-]+){0,15}", key) is not None
+
+
+def _keys(key: str) -> tuple[str, ...]:
+    return tuple(SHORT.get(key, key).split("."))
 
 
 def parse_value(word: str, whole: str = "") -> Any:

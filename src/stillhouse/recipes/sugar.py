@@ -4,7 +4,7 @@ Without `[[stage]]`, top-level `[[step]]`, `[train]` and `[[eval]]` are the one 
 
     name = "mine"
     [[step]]
-    use = "generate"
+    use = "label"
     [train]
     steps = 100
 

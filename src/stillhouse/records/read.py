@@ -1,13 +1,15 @@
 """Where prompts and texts come from: the built-in seeds, .jsonl/.json files, Hugging Face data sets."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from stillhouse.errors import DataError
-from stillhouse.records.rows import read_row
+from stillhouse.records.rows import read_fields, read_row
 from stillhouse.records.store import read_jsonl, reading
 from stillhouse.records.types import Record, content_key
 
@@ -23,8 +25,9 @@ _STRICTNESS = ("", "train", "valid", "test")
 def read_records(source: str, *, limit: int | None = None) -> list[Record]:
     """All prompts of a source, each once, with its reference answers; `limit` takes a fixed sample by hash.
 
-    `source`: "builtin", a .jsonl, .jsonl.gz or .json path, or "hf:NAME[:split]". Rows with the same prompt become one
-    record with the references of all; of two splits it gets the one held out more strictly (test, valid, train).
+    `source`: "builtin", "builtin:NAME" (another file of seeds), a .jsonl, .jsonl.gz or .json path, or
+    "hf:NAME[/CONFIGURATION][:split]" ("hf:openai/gsm8k/main"). Rows with the same prompt become one record with the
+    references of all; of two splits it gets the one held out more strictly (test, valid, train).
     Raises DataError, with the line, for a row without a prompt, and for a source that is missing, malformed or empty.
     """
     merged: dict[str, Record] = {}
@@ -35,6 +38,11 @@ def read_records(source: str, *, limit: int | None = None) -> list[Record]:
     if not merged:
         raise DataError(f"{source} has no rows: give a source with at least one prompt.")
     return sample_by_hash(list(merged.values()), limit)
+
+
+def read_set(source: str) -> list[Record]:
+    """All rows of a source as they are, also those without a prompt: records of fields. Sources as for `read_records`."""
+    return [read_fields(row, where) for where, row in _rows(source, "tasks.jsonl")]
 
 
 def sample_by_hash(records: Sequence[Record], limit: int | None) -> list[Record]:
@@ -76,7 +84,9 @@ def read_texts(source: str) -> list[str]:
 
 def _rows(source: str, builtin: str) -> Iterator[Row]:
     if source == "builtin":
-        source = str(files("stillhouse") / "seeds" / builtin)
+        source = _builtin(builtin)
+    elif source.startswith("builtin:"):
+        source = _builtin(f"{source.removeprefix('builtin:')}.jsonl")
     name = source.removesuffix(".gz")
     if source.startswith("hf:"):
         yield from _hugging_face(source)
@@ -86,7 +96,17 @@ def _rows(source: str, builtin: str) -> Iterator[Row]:
     elif name.endswith(".json"):
         yield from _json_list(source)
     else:
-        raise DataError(f'{source} is no source of data: use "builtin", a .jsonl or .json path, or "hf:NAME".')
+        raise DataError(
+            f'{source} is no source of data: use "builtin", "builtin:NAME", a .jsonl or .json path, or "hf:NAME".'
+        )
+
+
+def _builtin(name: str) -> str:
+    folder = Path(str(files("stillhouse") / "seeds"))
+    if not (folder / name).is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.jsonl")))
+        raise DataError(f"there are no built-in seeds {name.removesuffix('.jsonl')!r}; there are {known}.")
+    return str(folder / name)
 
 
 def _json_list(path: str) -> Iterator[Row]:
@@ -111,12 +131,19 @@ def _hugging_face(source: str) -> Iterator[Row]:
     except ImportError:
         raise DataError(f"{source} needs an extra package: run `pip install stillhouse[datasets]`.") from None
     name, _, split = source.removeprefix("hf:").partition(":")
+    name, configuration = _configured(name)
     try:
-        rows = datasets.load_dataset(name, split=split or "train")
+        rows = datasets.load_dataset(name, configuration, split=split or "train")
     except (OSError, ValueError, DatasetsError) as error:
         raise DataError(f"{source} cannot be loaded ({error}): check its name, its split and the network.") from None
     for number, row in enumerate(rows, start=1):
         yield f"{source} row {number}", dict(row)
+
+
+def _configured(name: str) -> tuple[str, str | None]:
+    """OWNER/NAME/CONFIGURATION in two parts; a folder of this machine, or a name alone, has no configuration."""
+    repository = re.fullmatch(r"([\w-][\w.-]*/[\w.-]+)/([\w.-]+)", name)
+    return (repository[1], repository[2]) if repository and not Path(name).is_dir() else (name, None)
 
 
 def _paragraphs(path: str) -> list[str]:
@@ -154,7 +181,7 @@ def _text(row: dict[str, Any], where: str) -> str:
 def _merge(known: Record, other: Record) -> Record:
     new = [r for r in other.responses if r not in known.responses]
     split = max(known.split, other.split, key=_STRICTNESS.index)
-    return replace(known.adding(*new), split=split, meta=other.meta | known.meta)
+    return replace(known.adding(*new), split=split, fields=other.fields | known.fields)
 
 
 def _fraction(salt: str, record: Record) -> float:

@@ -9,15 +9,16 @@ ANSWER is "output", "response", "responses", "answer", "completion" or "referenc
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from stillhouse.errors import DataError
-from stillhouse.records.types import Message, Record, Response
+from stillhouse.records.types import Message, Origin, Record, Response
 
 ANSWERS = ("output", "response", "responses", "answer", "completion", "references")
 CONTEXTS = ("input", "context")
-META = ("id", "category", "task", "topic", "source")
-"""Fields that are kept beside the prompt, when they hold a text or a number."""
+RECORD = ("messages", "responses", "split", "fields", "meta", "learn", "lineage")
+"""Names that mean something of their own; all other fields of a row are kept as the record's fields."""
 
 SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test", "held_out": "test"}
 
@@ -41,7 +42,14 @@ def read_row(row: dict[str, Any], where: str) -> Record:
     if not any(m.content.strip() for m in messages if m.role == "user"):
         raise DataError(f"{where}: the prompt is empty; give it a text or remove the row.")
     responses = dict.fromkeys(Response(source="reference", text=text) for text in references)
-    return Record(tuple(messages), tuple(responses) + _kept(row, where), _split(row, where), _meta(row))
+    record = Record(tuple(messages), tuple(responses) + _kept(row, where), _split(row, where), _fields(row))
+    return replace(record, learn="all" if row.get("learn") == "all" else "last", lineage=_lineage(row))
+
+
+def read_fields(row: dict[str, Any], where: str) -> Record:
+    """The record of a row of a named set, which may be anything: fields alone, where there is no prompt."""
+    known = ("messages", "instruction", "prompt", "question")
+    return read_row(row, where) if any(row.get(name) for name in known) else Record((), (), _split(row, where), _fields(row))
 
 
 def _conversation(row: dict[str, Any], where: str) -> tuple[list[Message], list[str]]:
@@ -113,12 +121,16 @@ def _kept(row: dict[str, Any], where: str) -> tuple[Response, ...]:
     if not all(isinstance(answer.get("text"), str) for answer in row["responses"]):
         raise DataError(f"{where}: each of `responses` needs a `text`.")
     try:
-        return tuple(Response(**answer) for answer in row["responses"])
+        return tuple(Response.from_json(answer) for answer in row["responses"])
     except TypeError as error:
         raise DataError(f"{where}: a response with unknown or missing fields ({error}).") from None
 
 
-def _meta(row: dict[str, Any]) -> dict[str, Any]:
-    given = row.get("meta")
-    meta = dict(given) if isinstance(given, dict) else {}
-    return meta | {name: row[name] for name in META if isinstance(row.get(name), str | int | float)}
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    given = row.get("fields") or row.get("meta")
+    return (dict(given) if isinstance(given, dict) else {}) | {k: v for k, v in row.items() if k not in RECORD}
+
+
+def _lineage(row: dict[str, Any]) -> tuple[Origin, ...]:
+    events = row.get("lineage")
+    return tuple(Origin(**e) for e in events) if isinstance(events, list) and _is_record(row) else ()

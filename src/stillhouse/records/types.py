@@ -17,33 +17,75 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A part of an answer and how much its tokens count in training: 1 as others do, 0 not at all."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One answer to a record's messages.
 
     `source` is the role that gave it: "reference" (the data set's own golden answer), "teacher", "student", ...
     `finish` is "stop" when the answer ended by itself, so that an end-of-sequence token belongs to it, and "length"
-    when it was cut off, so that none does. `tokens` counts the tokens generated (0: unknown).
+    when it was cut off, so that none does. `tokens` counts the tokens generated (0: unknown). `weight` multiplies its
+    loss. `spans`, where given, are the text in parts with weights of their own. `score` is how good somebody found it,
+    for the objectives that rank candidates.
     """
 
     source: str
     text: str
     finish: Finish = "stop"
     tokens: int = 0
+    weight: float = 1.0
+    spans: tuple[Span, ...] = ()
+    score: float | None = None
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Response":
+        return cls(**(data | {"spans": tuple(Span(**s) for s in data.get("spans", ()))}))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One event in a record's life: in which step and round, by which operation, asked of whom with which prompt.
+
+    `prompt` is the hash of the prompt, `parent` the key of the record that this one was made from.
+    """
+
+    operation: str
+    step: str = ""
+    round: int = 0
+    role: str = ""
+    prompt: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A prompt (`messages`) with all answers known for it, and where it comes from."""
+    """A prompt (`messages`) with all answers known for it, and where it comes from.
 
-    messages: tuple[Message, ...]
+    `fields` are named values beside the prompt (an instruction, a topic, a verdict); a record may be made of them alone
+    until a step writes its messages. `learn` says which assistant turns are targets: the "last" (the response), or
+    "all" of the conversation.
+    """
+
+    messages: tuple[Message, ...] = ()
     responses: tuple[Response, ...] = ()
     split: str = "train"
-    meta: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
+    learn: Literal["last", "all"] = "last"
+    lineage: tuple[Origin, ...] = ()
 
     @property
     def key(self) -> str:
-        """Content key: the hash of the messages alone; the same prompt has the same key in every file and run."""
-        return content_key([asdict(m) for m in self.messages])
+        """Content key: the hash of the messages alone; the same prompt has the same key in every file and run.
+
+        Of a record without messages, the hash of its fields.
+        """
+        return content_key([asdict(m) for m in self.messages] if self.messages else self.fields)
 
     def answers(self, source: str) -> tuple[Response, ...]:
         """The responses given by `source`, in order."""
@@ -53,16 +95,34 @@ class Record:
         """A copy of this record with more responses."""
         return replace(self, responses=self.responses + responses)
 
+    def having(self, **fields: Any) -> "Record":
+        """A copy of this record with more fields, or other values in them."""
+        return replace(self, fields=self.fields | fields)
+
+    def without(self, *names: str) -> "Record":
+        """A copy of this record without some fields."""
+        return replace(self, fields={name: value for name, value in self.fields.items() if name not in names})
+
+    def after(self, *events: Origin) -> "Record":
+        """A copy of this record with more lineage."""
+        return replace(self, lineage=self.lineage + events)
+
+    def child(self, origin: Origin, **fields: Any) -> "Record":
+        """A new record of fields alone, made from this one: it keeps the split, so nothing held out leaks."""
+        return Record((), (), self.split, fields, lineage=(*self.lineage, replace(origin, parent=self.key)))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":
         return cls(
-            messages=tuple(Message(**m) for m in data["messages"]),
-            responses=tuple(Response(**r) for r in data.get("responses", ())),
+            messages=tuple(Message(**m) for m in data.get("messages", ())),
+            responses=tuple(Response.from_json(r) for r in data.get("responses", ())),
             split=data.get("split", "train"),
-            meta=data.get("meta", {}),
+            fields=data.get("fields", {}),
+            learn=data.get("learn", "last"),
+            lineage=tuple(Origin(**o) for o in data.get("lineage", ())),
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stillhouse.report import words
 from stillhouse.report.figures import Figure, band_figures, compare_figures, legend, run_figures, tradeoff_figures
+from stillhouse.report.ledger import Ledger, ledger
 from stillhouse.report.read import CompareFolder, RunFolder
 from stillhouse.report.samples import SideBySide, side_by_side
 from stillhouse.report.tables import ROLES, Table, compare_table, run_table, task_title
@@ -47,6 +48,7 @@ class Content:
     legend: tuple[tuple[str, str], ...]
     tradeoff: tuple[Figure, ...]
     samples: Mapping[str, tuple[SideBySide, ...]]
+    kitchen: Ledger | None
     command: str
     recipe_text: str
     timings: tuple[tuple[str, str], ...]
@@ -71,6 +73,7 @@ def run_content(run: RunFolder) -> Content:
         legend=legend(run),
         tradeoff=tuple(tradeoff_figures(run)),
         samples=side_by_side(roles),
+        kitchen=ledger(run.kitchen),
         command=words.run_command(run),
         timings=tuple((name, words.duration(s)) for name, s in run.timings),
         facts=_facts(run),
@@ -100,6 +103,7 @@ def compare_content(compare: CompareFolder) -> Content:
         legend=legend(compare),
         tradeoff=tuple(tradeoff_figures(compare)),
         samples=side_by_side(roles),
+        kitchen=None,
         command=words.compare_command(compare),
         timings=tuple(
             (f"{c.method}, seed {c.seed}", words.duration(_total(c.run))) for c in compare.runs if c.run.timings

@@ -129,7 +129,7 @@ def tradeoff_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:
         spots = []
         for label, pen, found in models:
             x = _mean([m.tokens_per_second if timed else m.parameters / 1e6 for m in found])
-            y = _mean([_quality(m, name, task) for m in found])
+            y = 0.0 if (name, label) == ("kl", SHORT["teacher"]) else _mean([_quality(m, name, task) for m in found])
             if x is not None and y is not None:
                 spots.append(Spot(label, x, y, found[0].parameters, pen))
         if len(spots) > 1:
@@ -177,9 +177,8 @@ def _band_means(seeds: Sequence[Mapping[str, BandScores]], measure: str) -> dict
 
 
 def _quality(model: ModelScores, name: str, task: str) -> float | None:
-    """A model without fidelity is the teacher, whose divergence from itself is 0."""
     if name == "kl":
-        return model.fidelity["kl"].value if "kl" in model.fidelity else None if model.fidelity else 0.0
+        return model.fidelity["kl"].value if "kl" in model.fidelity else None
     return model.tasks[task].rouge_l.value if task in model.tasks else None
 
 

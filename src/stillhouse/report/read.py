@@ -1,11 +1,10 @@
 """Reads a run folder or a compare folder into frozen values. Whatever is not there yet is None or empty."""
 
-import json
 import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from pydantic import ValidationError
 from stillhouse.errors import RunError
 from stillhouse.evaluate.scores import ModelScores, Scores
 from stillhouse.recipe import Recipe
+from stillhouse.report.kitchen import Kitchen, read_kitchen
+from stillhouse.report.lenient import objects, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class RunFolder:
     logs: tuple[StageLog, ...] = ()
     counts: Mapping[str, int] | None = None
     scores: Scores | None = None
+    kitchen: Kitchen = field(default_factory=Kitchen)
 
     def model(self, role: str) -> ModelScores | None:
         """The scores of "teacher", "untrained" or "student", once evaluated."""
@@ -125,7 +127,7 @@ def read_compare(path: Path) -> CompareFolder:
     """Read compare.json and every run that it names; a run whose folder is not there yet is left out."""
     data = _json_object(path / "compare.json")
     runs = []
-    for entry in _objects(data.get("runs")):
+    for entry in objects(data.get("runs")):
         folder = path / str(entry.get("folder", ""))
         if folder.is_dir() and folder != path:
             runs.append(ComparedRun(str(entry.get("method", "")), int(entry.get("seed", 0)), read_run(folder)))
@@ -152,6 +154,7 @@ def read_run(path: Path) -> RunFolder:
         logs=read_logs(path / "train", tuple(s.name for s in recipe.stage) if recipe else ()),
         counts=count_records(path / "records.jsonl"),
         scores=Scores.read(path / "scores.json") if (path / "scores.json").is_file() else None,
+        kitchen=read_kitchen(path),
     )
 
 
@@ -194,10 +197,10 @@ def count_records(path: Path) -> Mapping[str, int] | None:
     counts: Counter[str] = Counter()
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            record = _parse(line)
+            record = parse(line)
             if isinstance(record, dict):
                 counts[f"{record.get('split', 'train')} prompts"] += 1
-                counts.update(f"{r.get('source', 'unknown')} answers" for r in _objects(record.get("responses")))
+                counts.update(f"{r.get('source', 'unknown')} answers" for r in objects(record.get("responses")))
     return dict(counts)
 
 
@@ -221,7 +224,7 @@ def _student(path: Path) -> StudentFacts | None:
 
 
 def _log_row(line: str) -> LogRow | None:
-    data = _parse(line)
+    data = parse(line)
     if not isinstance(data, dict) or not isinstance(data.get("step"), int):
         return None
     return LogRow(data["step"], dict(_flatten(data)))
@@ -254,18 +257,7 @@ def _json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or {} where there is no file."""
     if not path.is_file():
         return {}
-    data = _parse(path.read_text(encoding="utf-8", errors="replace"))
+    data = parse(path.read_text(encoding="utf-8", errors="replace"))
     if not isinstance(data, dict):
         raise RunError(f"{path} is not a JSON object. Remove it and run the stage that writes it again.")
     return data
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return None
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []

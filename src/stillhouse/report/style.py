@@ -1,6 +1,7 @@
 """The look of the figures, and how a figure becomes inline SVG that takes its colours from the page (light or dark)."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -68,8 +69,12 @@ def method_style(index: int) -> tuple[str, str | tuple[int, tuple[float, ...]]]:
 
 @contextmanager
 def panel(width: float = 5.6, height: float = 3.1) -> Iterator[tuple[Figure, Axes]]:
-    """A styled figure with one pair of axes (inches); no pyplot, so nothing global is touched."""
-    with matplotlib.rc_context(_RC):
+    """A styled figure with one pair of axes (inches); no pyplot, so nothing global is touched.
+
+    Text is measured in a font that lacks many scripts, and shown in the reader's own, so what it lacks is no matter.
+    """
+    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph ", category=UserWarning)
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.add_subplot()
 

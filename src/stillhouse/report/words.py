@@ -112,6 +112,7 @@ def notices(run: RunFolder) -> Iterator[str]:
                 yield f"Stage {log.name}, step {row.step}: {_listed(bad)} {verb}."
         if log.unreadable:
             yield f"train/{log.name}/metrics.jsonl has {log.unreadable} lines that cannot be read; they are left out."
+    yield from run.kitchen.damage
 
 
 def compare_notices(compare: CompareFolder) -> Iterator[str]:

@@ -40,8 +40,10 @@ States = Mapping[int, Float[Tensor, "N _"]]
 the k-th layer, the last one's after the final norm."""
 
 
-def matched(terms: Sequence[Term], student: PreTrainedModel, teacher: PreTrainedModel) -> tuple[Term, ...]:
+def matched(terms: Sequence[Term], student: PreTrainedModel, teacher: PreTrainedModel | None) -> tuple[Term, ...]:
     """The terms, with the numbers of the layers that they compare. Raises RecipeError for layers that are not there."""
+    if teacher is None:
+        return tuple(terms)
     depths = [len(decoder_layers(model)[2]) for model in (student, teacher)]
     return tuple(_matched(term, *depths) if term.layers is not None else term for term in terms)
 
@@ -63,8 +65,10 @@ def pairs_of(term: Term) -> LayerMap:
     return term.layers if isinstance(term.layers, tuple) else ()
 
 
-def attach_projectors(terms: Sequence[Term], student: PreTrainedModel, teacher: PreTrainedModel) -> None:
+def attach_projectors(terms: Sequence[Term], student: PreTrainedModel, teacher: PreTrainedModel | None) -> None:
     """Give the student a projector for each of its layers that is compared, where the widths differ."""
+    if teacher is None:
+        return
     mine, theirs = (model.config.get_text_config().hidden_size for model in (student, teacher))
     compared = [(term.name, pair) for term in terms if term.objective in ONE_WIDTH for pair in pairs_of(term)]
     if mine != theirs and compared:
@@ -102,8 +106,7 @@ def feature_values(
     segment: Int[Tensor, "M"],
 ) -> Tensor:
     """The term's values, mean over the matched layers: one a row, or one a sequence."""
-    _, counts = segment.unique_consecutive(return_counts=True)
-    mask = torch.arange(int(counts.max()), device=counts.device) < counts.unsqueeze(-1)
+    mask = tokens_of(segment)
     projectors = cast(Mapping[str, nn.Module], dict(student.named_children()).get(PROJECTORS, {}))
 
     def both(pair: tuple[int, int]) -> list[Float[Tensor, "B T _"]]:
@@ -116,6 +119,12 @@ def feature_values(
     steps = list(pairwise(pairs)) if later else [(pair, pair) for pair in pairs]
     values = [_value(term, both(pair), both(after), mask) for pair, after in steps]
     return torch.stack(values).mean(dim=0)
+
+
+def tokens_of(segment: Int[Tensor, "M"]) -> Bool[Tensor, "B T"]:
+    """Which tokens there are, sequence by sequence, where `segment` says to which one each row belongs."""
+    _, counts = segment.unique_consecutive(return_counts=True)
+    return torch.arange(int(counts.max()), device=counts.device) < counts.unsqueeze(-1)
 
 
 def _value(term: Term, here: list[Tensor], after: list[Tensor], mask: Bool[Tensor, "B T"]) -> Tensor:

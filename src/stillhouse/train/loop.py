@@ -3,8 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from stillhouse.train.features import attach_projectors, detach_projectors, matc
 from stillhouse.train.material import Material, visits
 from stillhouse.train.metrics import MetricsLog
 from stillhouse.train.optim import learning_rate, optimiser
-from stillhouse.train.plan import StepPlan, plan_step
+from stillhouse.train.plan import StepPlan, Wanted, plan_step
 from stillhouse.train.rollout import Rollouts, Sampler
+from stillhouse.train.rows import Models
 from stillhouse.train.signals import Captured, capture, known
-from stillhouse.train.step import Loss, Models, micro_loss
-from stillhouse.train.terms import Term, labels_of, read_terms, sources_of
+from stillhouse.train.step import micro_loss
+from stillhouse.train.terms import Loss, Term, labels_of, ranked_of, read_terms, sources_of
 
 Probe = Callable[[Callable[[], PreTrainedModel]], dict[str, float]]
 OnStep = Callable[[int, dict[str, Any]], None]
@@ -63,19 +64,23 @@ def run_training(job: Job) -> None:
     signal (with a checkpoint of the last whole step), StorageError when the disk is full.
     """
     student, teacher = job.models.student, job.models.teacher
-    packed = job.train.packing and packable(student) and packable(teacher)
-    before = [p.requires_grad for p in teacher.parameters()]
-    teacher.requires_grad_(False)
+    models = list(dict.fromkeys(m for m in (student, teacher, job.models.reference) if m is not None))
+    packed = job.train.packing and all(map(packable, models))
+    theirs = [p for model in models[1:] for p in model.parameters()]
+    before = [p.requires_grad for p in theirs]
+    for parameter in theirs:
+        parameter.requires_grad_(False)
     torch.set_flush_denormal(True)
     student.train(job.train.dropout)
-    own, theirs = (attention(m, implementation(m, packed=packed)) for m in (student, teacher))
     try:
-        with own, theirs, stop_signal() as stopped:
-            _Loop(job, packed).run(stopped)
+        with ExitStack() as stack:
+            for model in models:
+                stack.enter_context(attention(model, implementation(model, packed=packed)))
+            _Loop(job, packed).run(stack.enter_context(stop_signal()))
     finally:
         detach_projectors(student)
     student.eval()
-    for parameter, grad in zip(teacher.parameters(), before, strict=True):
+    for parameter, grad in zip(theirs, before, strict=True):
         parameter.requires_grad_(grad)
 
 
@@ -89,7 +94,9 @@ class _Loop:
         attach_projectors(terms, job.models.student, job.models.teacher)
         self.loss = Loss(terms, job.train.pair, job.train.reduction, packed)
         self.names = labels_of(self.loss.terms)
-        self.sources = sources_of(self.loss.terms, job.train.pair)
+        pairs = any(t.family == "pairs" for t in terms)
+        self.sources, ranked = sources_of(terms, job.train.pair), ranked_of(terms)
+        self.wanted = Wanted(self.sources, job.train.pair if pairs else None, ranked, job.train.candidates)
         self.optimiser: Optimizer = optimiser(self.student, job.train)
         self.log = MetricsLog(job.folder / "metrics.jsonl")
         self.captured = self._capture()
@@ -118,15 +125,17 @@ class _Loop:
 
     def _capture(self) -> Captured:
         wanted = any(t.wants("teacher") or t.wants("reference") for t in self.loss.terms)
-        recorded = sorted(self.sources & {"teacher", "reference"})
+        recorded, teacher = sorted(self.job.material.answers), self.job.models.teacher
         returns = self.train.steps * self.train.batch_size > len(self.job.material.prompts)
-        if not (wanted and recorded and self.train.cache_teacher) or any(map(pairs_of, self.loss.terms)):
+        if teacher is None or not (wanted and recorded and self.train.cache_teacher):
+            return {}
+        if any(map(pairs_of, self.loss.terms)):
             return {}
         if not returns:
             return known(self.job.signals)
-        sequences = [e for s in recorded for answers in self.job.material.answers[s] for e in answers]
+        sequences = [a.encoded for s in recorded for answers in self.job.material.answers[s] for a in answers]
         with ranks.rank_0_first():
-            return capture(self.job.models.teacher, sequences, self.job.signals, micro_tokens=self.train.micro_tokens)
+            return capture(teacher, sequences, self.job.signals, micro_tokens=self.train.micro_tokens)
 
     def _resume(self) -> int:
         found, warnings = latest(self.job.folder / "checkpoints")
@@ -168,8 +177,7 @@ class _Loop:
             self.job.material,
             visits(len(self.job.material.prompts), self.train.batch_size, step, self.job.seed),
             step,
-            sources=self.sources,
-            pair=self.train.pair if any(t.source is None for t in self.loss.terms) else None,
+            wanted=self.wanted,
             sampled=self.rollouts.sampled,
         )
 
@@ -250,7 +258,7 @@ class _Loop:
         if value == value and abs(value) != float("inf"):
             return
         items = [item for micro in plan.micro_batches for item in micro]
-        batch = [{"key": i.key, "source": i.source, "start": i.encoded.start, "ids": i.encoded.ids} for i in items]
+        batch = [{"key": i.key, "source": i.source, **asdict(i.encoded)} for i in items]
         path = self.job.folder / f"not-finite-step-{step + 1:06d}.json"
         write_atomic(path, json.dumps({"step": step + 1, "what": what, "value": str(value), "batch": batch}))
         self._record(step + 1, {"loss" if what == "loss" else "grad_norm": value})

@@ -1,5 +1,6 @@
 """What a stage's training draws from, as token ids, and which prompts each step sees."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,9 +8,21 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from stillhouse.errors import DataError
-from stillhouse.models.tokenise import Encoded, encode_answer, encode_pair, encode_prompt, encode_text
+from stillhouse.models.examples import encode_example, first_prompt
+from stillhouse.models.tokenise import Encoded, encode_prompt, encode_text
 from stillhouse.recipe import Data
-from stillhouse.records.types import Record
+from stillhouse.records.types import Record, Response
+
+NOT_RECORDED = frozenset({"student", "text"})
+"""Sources that no record has: what the student says while it learns, and plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A recorded answer behind its prompt, and its score, where candidates are ranked by it."""
+
+    encoded: Encoded
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +31,7 @@ class Material:
 
     keys: tuple[str, ...]
     prompts: tuple[tuple[int, ...], ...]
-    answers: Mapping[str, tuple[tuple[Encoded, ...], ...]]
+    answers: Mapping[str, tuple[tuple[Answer, ...], ...]]
     texts: tuple[Encoded, ...]
     max_tokens: int
 
@@ -29,28 +42,31 @@ def build(
     texts: Sequence[str],
     *,
     sources: frozenset[str],
+    ranked: frozenset[str] = frozenset(),
     data: Data,
 ) -> Material:
-    """Encode the records that have every source asked for.
+    """Encode the records that have every source asked for; of `ranked` ones, at least two answers with scores.
 
-    Raises DataError when none is left, naming what is missing.
+    Raises DataError when none is left, naming what is missing, and for weights or spans that are none.
     """
-    recorded = sorted(sources & {"reference", "teacher"})
+    recorded = sorted(sources - NOT_RECORDED)
     kept, prompts = [], []
     for record in records:
-        if all(record.answers(source) for source in recorded):
-            prompt = tuple(encode_prompt(tokenizer, record.messages))
+        if record.messages and all(_usable(record, source, ranked) for source in recorded):
+            prompt = tuple(encode_prompt(tokenizer, first_prompt(record)))
             if len(prompt) <= data.max_prompt_tokens:
                 kept.append(record)
                 prompts.append(prompt)
     if not kept:
-        wanted = " and ".join(recorded) or "any"
-        raise DataError(
-            f"none of the {len(records)} training records has {wanted} answers and a prompt of at most "
-            f"{data.max_prompt_tokens} tokens; add a generate step, give references, or raise data.max_prompt_tokens"
-        )
+        raise DataError(_nothing(records, recorded, ranked, data))
     answers = {
-        source: tuple(_answers(tokenizer, r, p, source, data.max_tokens) for r, p in zip(kept, prompts, strict=True))
+        source: tuple(
+            tuple(
+                Answer(encode_example(tokenizer, record, r, max_tokens=data.max_tokens), r.score or 0.0)
+                for r in _usable(record, source, ranked)
+            )
+            for record in kept
+        )
         for source in recorded
     }
     pieces = [e for t in texts for e in encode_text(tokenizer, t, max_tokens=data.max_tokens)]
@@ -59,12 +75,23 @@ def build(
     return Material(tuple(r.key for r in kept), tuple(prompts), answers, tuple(pieces), data.max_tokens)
 
 
-def _answers(
-    tokenizer: PreTrainedTokenizerBase, record: Record, prompt: tuple[int, ...], source: str, limit: int
-) -> tuple[Encoded, ...]:
-    return tuple(
-        encode_pair(prompt, encode_answer(tokenizer, r.text, finished=r.finish == "stop"), max_tokens=limit)
-        for r in record.answers(source)
+def _usable(record: Record, source: str, ranked: frozenset[str]) -> tuple[Response, ...]:
+    """A record's answers of a source; to be ranked, they have scores and are at least two."""
+    answers = record.answers(source)
+    if source not in ranked:
+        return answers
+    scored = tuple(r for r in answers if r.score is not None and math.isfinite(r.score))
+    return scored if len(scored) > 1 else ()
+
+
+def _nothing(records: Sequence[Record], recorded: Sequence[str], ranked: frozenset[str], data: Data) -> str:
+    """Why there is nothing to train on."""
+    wanted = " and ".join(f"two scored {s}" if s in ranked else s for s in recorded) or "any"
+    found = ", ".join(sorted({response.source for record in records for response in record.responses})) or "none"
+    return (
+        f"none of the {len(records)} training records has {wanted} answers and a prompt of at most "
+        f"{data.max_prompt_tokens} tokens (sources found: {found}); add a step that writes them, name one of these "
+        "sources, or raise data.max_prompt_tokens"
     )
 
 

@@ -14,22 +14,40 @@ Sampled = Callable[[Visit], Encoded]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One sequence of a step: whose text it is, and its prompt's place in the step, which pairs two answers."""
+    """One sequence of a step: whose text it is, and its prompt's place in the step, which pairs two answers.
+
+    `score` is what ranks a candidate among the others of its prompt.
+    """
 
     source: str
     place: int
     encoded: Encoded
     key: str
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose text a loss asks for: one answer of each source to a prompt, or several `candidates` of a `ranked` one."""
+
+    sources: frozenset[str]
+    pair: tuple[str, str] | None = None
+    ranked: frozenset[str] = frozenset()
+    candidates: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """This rank's items of a step, in micro-batches, and the denominators of every source over the whole step."""
+    """This rank's items of a step, in micro-batches, and the denominators of every source over the whole step.
+
+    `pairs` counts the prompts with both sides of a pair, `rankings` by source those with candidates to rank.
+    """
 
     groups: tuple[tuple[Item, ...], ...]
     micro_batches: tuple[tuple[Item, ...], ...]
     totals: dict[str, Denominators]
     pairs: int
+    rankings: dict[str, int]
 
     def cut(self, micro_tokens: int, *, packed: bool) -> "StepPlan":
         """The same in micro-batches of at most so many tokens; what belongs together stays together."""
@@ -62,18 +80,22 @@ def plan_step(
     step_visits: Sequence[Visit],
     step: int,
     *,
-    sources: frozenset[str],
-    pair: tuple[str, str] | None,
+    wanted: Wanted,
     sampled: Sampled,
 ) -> StepPlan:
-    """Gather this rank's share of a step's sequences. Half a pair is no pair."""
+    """Gather this rank's share of a step's sequences. Half a pair is no pair, and a single candidate no ranking."""
     places = ranks.share(range(len(step_visits)))
-    groups = [_group(material, step_visits[place], place, sources, sampled) for place in places]
-    if "text" in sources:
+    groups = [_group(material, step_visits[place], place, wanted, sampled) for place in places]
+    if "text" in wanted.sources:
         groups += [_text_group(material, step, len(step_visits), place) for place in places]
     whole = tuple(tuple(group) for group in groups if group)
-    pairs = denominators(sum(is_pair(group, pair) for group in whole) if pair else 0, 0)
-    return StepPlan(whole, whole, _totals(whole, sources), pairs.tokens)
+    pair = wanted.pair
+    pairs = denominators(sum(is_pair(group, pair) for group in whole) if pair else 0, 0).tokens
+    rankings = {
+        source: denominators(sum(any(item.source == source for item in group) for group in whole), 0).tokens
+        for source in sorted(wanted.ranked)
+    }
+    return StepPlan(whole, whole, _totals(whole, wanted.sources), pairs, rankings)
 
 
 def is_pair(items: Sequence[Item], pair: tuple[str, str]) -> bool:
@@ -81,17 +103,24 @@ def is_pair(items: Sequence[Item], pair: tuple[str, str]) -> bool:
     return set(pair) <= {item.source for item in items}
 
 
-def _group(material: Material, visit: Visit, place: int, sources: frozenset[str], sampled: Sampled) -> list[Item]:
+def _group(material: Material, visit: Visit, place: int, wanted: Wanted, sampled: Sampled) -> list[Item]:
     key, group = material.keys[visit.index], []
-    for source in sorted(sources - {"text"}):
+    for source in sorted(wanted.sources - {"text"}):
         if source == "student":
-            encoded = sampled(visit)
+            items = [Item(source, place, sampled(visit), key)]
         else:
             answers = material.answers[source][visit.index]
-            encoded = answers[visit.number % len(answers)]
-        if encoded.counted > 0:
-            group.append(Item(source, place, encoded, key))
+            seen = _seen(len(answers), visit.number, wanted.candidates if source in wanted.ranked else 1)
+            items = [Item(source, place, answers[i].encoded, key, answers[i].score) for i in seen]
+        items = [item for item in items if item.encoded.counted > 0]
+        if source not in wanted.ranked or len(items) > 1:
+            group += items
     return group
+
+
+def _seen(count: int, visit: int, most: int) -> list[int]:
+    """Which of `count` recorded answers a visit sees: `most` at a time, in turn."""
+    return [(visit * most + i) % count for i in range(min(most, count))]
 
 
 def _text_group(material: Material, step: int, count: int, place: int) -> list[Item]:

@@ -61,6 +61,7 @@ def teacher_rows(
 
 
 def sequence_key(sequence: Encoded) -> str:
-    """Content key of token ids and where the answer begins."""
-    text = f"{sequence.start}:{','.join(map(str, sequence.ids))}"
+    """Content key of token ids and which of them count."""
+    counted = str(sequence.start) if sequence.whole else f"at {','.join(map(str, sequence.targets))}"
+    text = f"{counted}:{','.join(map(str, sequence.ids))}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from stillhouse.errors import RecipeError
 from stillhouse.models.layer_map import LayerMap, MapName
@@ -10,16 +10,21 @@ from stillhouse.objectives import Objective, check_settings, is_per_sequence, ne
 from stillhouse.objectives.divergences.taid import TaidSchedule, taid
 from stillhouse.recipe import ObjectiveUse, Train
 
+Family = Literal["tokens", "answers", "states", "pairs", "candidates"]
+"""What an objective sees: distributions token by token, the tokens of whole sampled answers, inner states, two answers
+to a prompt, or all candidates to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One objective of the loss. `source` is whose text a per-token objective sees; None for a preference objective."""
+    """One objective of the loss. `source` is whose text it sees; None for pairs, which have two sources."""
 
     name: str
     objective: Objective
     settings: Mapping[str, Any]
     weight: float
     source: str | None
+    family: Family
     layers: MapName | LayerMap | None = None
     """Which layers it compares, for an objective of inner states."""
     schedule: TaidSchedule | None = None
@@ -28,11 +33,6 @@ class Term:
     def wants(self, role: str) -> bool:
         """Whether it needs a pass of the "teacher" or the "reference"."""
         return any(name.startswith(f"{role}_") for name in needs(self.objective))
-
-    @property
-    def of_answers(self) -> bool:
-        """Whether it sees the tokens of whole answers, not distributions over the vocabulary."""
-        return self.source is not None and "student_logp" in needs(self.objective)
 
     def at(self, schedule: TaidSchedule) -> "Term":
         """The same term where a schedule has come to."""
@@ -43,6 +43,16 @@ class Term:
         if self.schedule is None or self.weight == 0:
             return self
         return self.at(self.schedule.next(share / self.weight, progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How a stage turns rows into a number."""
+
+    terms: tuple[Term, ...]
+    pair: tuple[str, str]
+    reduction: str
+    packed: bool
 
 
 def read_terms(train: Train) -> tuple[Term, ...]:
@@ -56,44 +66,59 @@ def read_terms(train: Train) -> tuple[Term, ...]:
                 f"objective '{term.name}' learns from the present student's samples; "
                 f'give it on = "student" and set train.rollout.refresh = 1'
             )
+        if term.family == "candidates" and term.source in ("student", "text"):
+            raise RecipeError(
+                f"objective '{term.name}' ranks recorded answers that have scores; "
+                f'give it on = "SOURCE", with the source that a step gave them, not "{term.source}"'
+            )
+    if any(term.family == "pairs" for term in terms) and (both := ranked_of(terms) & set(train.pair)):
+        raise RecipeError(
+            f"train.pair takes one answer of '{min(both)}', which another objective ranks; "
+            "name another source in train.pair, or train them in two stages"
+        )
     return terms
 
 
-TOKENS_GIVEN = frozenset({"student_logits", "teacher_logits", "reference_logits", "labels"})
-"""What a step has for an objective per token."""
+GIVEN: dict[Family, frozenset[str]] = {
+    "tokens": frozenset({"student_logits", "teacher_logits", "reference_logits", "labels"}),
+    "answers": frozenset({"student_logp", "old_logp", "teacher_logp", "reference_logp", "mask"}),
+    "states": frozenset(
+        {f"{role}_{what}" for role in ("student", "teacher") for what in ("hidden", "later_hidden", "pooled")}
+        | {"mask"}
+    ),
+    "pairs": frozenset(
+        {f"{role}_{side}_logp" for role in ("student", "teacher", "reference") for side in ("chosen", "rejected")}
+        | {"chosen_length", "rejected_length"}
+    ),
+    "candidates": frozenset(
+        {"student_candidate_logp", "reference_candidate_logp", "candidate_length", "candidate_reward"}
+    ),
+}
+"""What a step has for the objectives of each family."""
 
-ANSWERS_GIVEN = frozenset({"student_logp", "old_logp", "teacher_logp", "reference_logp", "mask"})
-"""What a step has for an objective per token of a sampled answer."""
 
-FEATURES_GIVEN = frozenset(
-    {f"{role}_{what}" for role in ("student", "teacher") for what in ("hidden", "later_hidden", "pooled")} | {"mask"}
-)
-"""What a step has for an objective of inner states."""
-
-PAIRS_GIVEN = frozenset(
-    {f"{role}_{side}_logp" for role in ("student", "teacher", "reference") for side in ("chosen", "rejected")}
-    | {"chosen_length", "rejected_length"}
-)
-"""What a step has for an objective per pair."""
+def _family(objective: Objective) -> Family:
+    wanted = set(needs(objective))
+    if wanted <= GIVEN["states"]:
+        return "states"
+    if is_per_sequence(objective):
+        return "candidates" if "student_candidate_logp" in wanted else "pairs"
+    return "answers" if "student_logp" in wanted else "tokens"
 
 
 def _term(use: ObjectiveUse) -> Term:
     objective = resolve(use.use)
     check_settings(objective, use.settings)
-    wanted = set(needs(objective))
-    features = wanted <= FEATURES_GIVEN
-    given = PAIRS_GIVEN if is_per_sequence(objective) else ANSWERS_GIVEN if "student_logp" in wanted else TOKENS_GIVEN
-    if not features and (missing := wanted - given):
+    family = _family(objective)
+    if missing := set(needs(objective)) - GIVEN[family]:
         raise RecipeError(
             f"objective '{use.use}' needs {', '.join(sorted(missing))}, which training does not give; "
             f"call it from Python (stillhouse.objectives), or choose another for [[train.objective]]"
         )
-    if not features and use.layers is not None:
+    if family != "states" and use.layers is not None:
         raise RecipeError(f"objective '{use.use}' does not look into layers; leave out the key layers")
-    source = None if is_per_sequence(objective) and not features else use.on
-    term = Term(
-        use.use, objective, use.settings, use.weight, source, layers=(use.layers or "uniform") if features else None
-    )
+    source, layers = None if family == "pairs" else use.on, (use.layers or "uniform") if family == "states" else None
+    term = Term(use.use, objective, use.settings, use.weight, source, family, layers)
     if use.interpolation is None:
         return term
     if objective is not taid:
@@ -105,8 +130,19 @@ def _term(use: ObjectiveUse) -> Term:
 
 def sources_of(terms: tuple[Term, ...], pair: tuple[str, str]) -> frozenset[str]:
     """Whose text the terms need, together."""
-    preferences = {source for source in pair if any(t.source is None for t in terms)}
+    preferences = {source for source in pair if any(t.family == "pairs" for t in terms)}
     return frozenset(preferences | {t.source for t in terms if t.source is not None})
+
+
+def asks_teacher(train: Train) -> str:
+    """The first objective that needs the teacher's own weights, not its text alone; "" where none does."""
+    roles = ("teacher", "reference") if train.reference == "teacher" else ("teacher",)
+    return next((t.name for t in read_terms(train) if any(map(t.wants, roles))), "")
+
+
+def ranked_of(terms: tuple[Term, ...]) -> frozenset[str]:
+    """The sources of which all candidates to a prompt are seen at once."""
+    return frozenset(t.source for t in terms if t.source is not None and t.family == "candidates")
 
 
 def labels_of(terms: tuple[Term, ...]) -> tuple[str, ...]:

@@ -51,6 +51,14 @@ def test_bfloat16_in_float32_values_out(name, settings):
     torch.testing.assert_close(student, slope.bfloat16(), rtol=1e-2, atol=1e-7)
 
 
+def test_equal_logits_have_no_deviation_that_moves_with_them():
+    student, teacher = torch.full((1, 40), 0.5), logits(1, 40, seed=2, dtype=torch.float32)
+    expected, slope = dense("standardised_kl", {}, student, teacher)
+    close(divergence_rows(form_of(OBJECTIVES["standardised_kl"], {}), student, teacher), expected)
+    close(student, slope)
+    assert float(slope.abs().max()) > 1e5
+
+
 def test_rows_of_a_larger_tensor_and_many_threads():
     whole = logits(64, 50, seed=1, dtype=torch.float32)
     teacher = logits(64, 50, seed=2, dtype=torch.float32)
@@ -63,7 +71,7 @@ def test_rows_of_a_larger_tensor_and_many_threads():
     close(whole[:, :40], slope)
 
 
-@pytest.mark.parametrize("name", ["forward_kl", "jsd", "akl", "renyi"])
+@pytest.mark.parametrize("name", ["forward_kl", "jsd", "akl", "renyi", "standardised_kl", "pt_loss"])
 @pytest.mark.parametrize("wrong", [-math.inf, math.nan])
 def test_what_is_not_finite_goes_the_plain_way(name, wrong):
     hidden, weight = torch.ones(3, 1, requires_grad=True), logits(13, 1, seed=1, dtype=torch.float32)

@@ -28,8 +28,9 @@ def test_endpoints_are_the_divergences_that_they_name(name, settings, kind):
 def test_what_has_no_form_goes_the_plain_way():
     assert form_of(OBJECTIVES["sft"], {}) is None
     assert form_of(OBJECTIVES["alpha_beta"], {"alpha": 0.0, "beta": 0.3}) is None
+    assert form_of(OBJECTIVES["pt_loss"], {"perturbations": [0.5, -0.3, 2.0]}) is None
 
 
-def test_every_divergence_but_those_of_changed_logits_has_a_form():
+def test_every_divergence_has_a_form_and_the_loss_of_single_logits_has_none():
     plain = {n for n, o in OBJECTIVES.items() if needs(o) == ("student_logits", "teacher_logits")}
-    assert {n for n in plain if OBJECTIVES[n] not in FORMS} == {"standardised_kl", "pt_loss", "dpkd_token"}
+    assert {n for n in plain if OBJECTIVES[n] not in FORMS} == {"dpkd_token"}

@@ -1,10 +1,9 @@
 """The two parts of KL(p || q) apart: how uncertain a distribution is, and how well the student codes the teacher."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stillhouse.objectives.distributions import log_probs
+from stillhouse.objectives.distributions import cross_entropy, log_probs
 from stillhouse.objectives.settings import Positive
 
 
@@ -15,7 +14,7 @@ def entropy(
 ) -> Float[Tensor, "*batch"]:
     """H(q) = -sum_v q_v log q_v of the student, in nats per token (Shannon, 1948). As a loss: be certain."""
     log_q = log_probs(student_logits, temperature)
-    return -(log_q.exp() * log_q.masked_fill(log_q.isneginf(), 0.0)).sum(dim=-1)
+    return cross_entropy(log_q, log_q)
 
 
 def cross_entropy_soft(
@@ -31,5 +30,5 @@ def cross_entropy_soft(
     curves of two teachers cannot be compared. A token that the student rules out by -inf counts zero.
     """
     log_p, log_q = log_probs(teacher_logits.detach(), temperature), log_probs(student_logits, temperature)
-    value = -(log_p.exp() * torch.where(log_q.isneginf(), 0.0, log_q)).sum(dim=-1)
+    value = cross_entropy(log_p, log_q)
     return value * temperature**2 if tau_squared else value

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stillhouse.objectives.distributions import kl, log_mixture, log_probs
+from stillhouse.objectives.distributions import jensen_shannon, kl, log_probs
 from stillhouse.objectives.settings import Fraction, Positive
 
 
@@ -57,13 +57,8 @@ def jsd(
     endpoints are the divergences that GKD names: beta = 0 is KL(p || q), beta = 1 is KL(q || p). They are no limits:
     near beta = 0 the value goes like beta KL(p || q). DistiLLM's `js_distance(lam)` is beta = 1 - lam here.
     """
-    if beta == 0.0:
-        return forward_kl(student_logits, teacher_logits, temperature=temperature, tau_squared=tau_squared)
-    if beta == 1.0:
-        return reverse_kl(student_logits, teacher_logits, temperature=temperature, tau_squared=tau_squared)
     log_p, log_q = log_probs(teacher_logits.detach(), temperature), log_probs(student_logits, temperature)
-    log_m = log_mixture(log_p, log_q, beta)
-    value = beta * kl(log_p, log_m) + (1 - beta) * kl(log_q, log_m)
+    value = jensen_shannon(log_p, log_q, beta)
     return value * temperature**2 if tau_squared else value
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from stillhouse.objectives.distributions import log_probs, log_rest
+from stillhouse.objectives.distributions import log_probs, log_rest, of_token
 from stillhouse.objectives.divergences.kl import forward_kl
 from stillhouse.objectives.settings import Positive
 
@@ -49,7 +49,7 @@ def confidence(
 ) -> Float[Tensor, "B T"]:
     """p(label): learn what the teacher agrees with."""
     log_p, label = _teacher(teacher_logits, labels, mask)
-    return torch.where(mask, _at(log_p, label).exp(), 0.0)
+    return torch.where(mask, of_token(log_p, label).exp(), 0.0)
 
 
 def uncertainty(
@@ -68,7 +68,7 @@ def token_scale(
 ) -> Float[Tensor, "B T"]:
     """N softmax_t(-log p_t(label) / temperature) over the N tokens of each sequence that count (arXiv 2308.06744)."""
     log_p, label = _teacher(teacher_logits, labels, mask)
-    loss = (-_at(log_p, label)).clamp_max(torch.finfo(log_p.dtype).max)
+    loss = (-of_token(log_p, label)).clamp_max(torch.finfo(log_p.dtype).max)
     scale = torch.softmax((loss / temperature).masked_fill(~mask, -torch.inf), dim=-1)
     return torch.where(mask, scale * mask.sum(dim=-1, keepdim=True), 0.0)
 
@@ -84,7 +84,3 @@ WEIGHTINGS: dict[str, Callable[..., Tensor]] = {
 def _teacher(logits: Tensor, labels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities and labels, with something harmless outside the mask."""
     return log_probs(logits.detach().masked_fill(~mask.unsqueeze(-1), 0.0)), labels.masked_fill(~mask, 0).long()
-
-
-def _at(log_p: Float[Tensor, "*batch V"], token: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    return log_p.gather(-1, token.unsqueeze(-1)).squeeze(-1)

@@ -8,9 +8,9 @@ without a mask. What `forward_kl` returns, summed and divided by B, is that numb
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from stillhouse.objectives.distributions import widen
+from stillhouse.objectives.features.geometry import counted, direction
 from stillhouse.objectives.settings import Fraction, Positive
 
 
@@ -35,7 +35,7 @@ def quantgpt_contrastive(
     query, keys = widen(student_hidden), widen(teacher_hidden.detach())
     if student_memory is not None:
         query = momentum_update(widen(student_memory), query, momentum)
-    query, keys = (normalize(x.masked_fill(~mask.unsqueeze(-1), 0.0), dim=-1) for x in (query, keys))
+    query, keys = (direction(counted(states, mask)) for states in (query, keys))
     similarity = query @ keys.mT / temperature
     both = mask.unsqueeze(-1) & mask.unsqueeze(-2)
     similarity = similarity.masked_fill(~both, torch.finfo(similarity.dtype).min)

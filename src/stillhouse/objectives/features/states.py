@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stillhouse.objectives.distributions import log_probs, widen
+from stillhouse.objectives.distributions import cross_entropy, log_probs, widen
 from stillhouse.objectives.features.geometry import direction, require_equal_widths
 from stillhouse.objectives.settings import Positive
 
@@ -53,8 +53,7 @@ def feature_cross_entropy(
     models, arXiv 2402.13116. At s = t the gradient is zero and the value is not: it is the teacher's entropy.
     """
     require_equal_widths(student_hidden, teacher_hidden)
-    teacher = log_probs(teacher_hidden.detach(), temperature).exp()
-    return -(teacher * log_probs(student_hidden, temperature)).sum(dim=-1)
+    return cross_entropy(log_probs(teacher_hidden.detach(), temperature), log_probs(student_hidden, temperature))
 
 
 def ted(

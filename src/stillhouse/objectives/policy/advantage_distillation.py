@@ -6,6 +6,7 @@ from torch import Tensor
 
 from stillhouse.objectives.distributions import log_probs, widen
 from stillhouse.objectives.divergences.kl import forward_kl
+from stillhouse.objectives.reduce import token_mean
 from stillhouse.objectives.settings import NonNegative
 
 
@@ -62,5 +63,5 @@ def _answer_kl(
     length_normalised: bool,
 ) -> Float[Tensor, "B"]:
     outside = ~mask.unsqueeze(-1)
-    total = forward_kl(student.masked_fill(outside, 0.0), teacher.detach().masked_fill(outside, 0.0)).sum(dim=-1)
-    return total / mask.sum(dim=-1).clamp_min(1) if length_normalised else total
+    rows = forward_kl(student.masked_fill(outside, 0.0), teacher.masked_fill(outside, 0.0))
+    return token_mean(rows, mask) if length_normalised else rows.sum(dim=-1)

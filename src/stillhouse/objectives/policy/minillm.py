@@ -62,9 +62,9 @@ def minillm(
         length_normalised=length_normalised,
         whitening=whitening,
     )
-    weight = mixture_weight(held(old_logp, mask), held(teacher_logp, mask), alpha=alpha)
-    student, old = student_logp.masked_fill(~mask, 0.0), old_logp.masked_fill(~mask, 0.0)
-    return ppo_clip(student, old, advantages, weight, clip=clip)
+    old = held(old_logp, mask)
+    weight = mixture_weight(old, held(teacher_logp, mask), alpha=alpha)
+    return ppo_clip(student_logp.masked_fill(~mask, 0.0), old, advantages, weight, clip=clip)
 
 
 def minillm_rewards(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stillhouse.objectives.distributions import widen
+from stillhouse.objectives.distributions import log_ratio, widen
 from stillhouse.objectives.settings import Positive
 
 LARGEST_LOG_RATIO = 80.0
@@ -69,7 +69,7 @@ def probability_ratio(
     student_logp: Float[Tensor, "*batch"], old_logp: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
     """q(y_t) / q_old(y_t), with a gradient through q."""
-    return (widen(student_logp) - widen(old_logp.detach())).clamp_max(LARGEST_LOG_RATIO).exp()
+    return log_ratio(student_logp, old_logp).clamp_max(LARGEST_LOG_RATIO).exp()
 
 
 def clipped_surrogate(

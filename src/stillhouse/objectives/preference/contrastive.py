@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from stillhouse.errors import RecipeError
-from stillhouse.objectives.distributions import kl, log_probs
+from stillhouse.objectives.distributions import kl, log_mixture, log_probs, of_token
+from stillhouse.objectives.reduce import token_mean
 from stillhouse.objectives.settings import Fraction, Real
 
 SMALLEST_ALPHA = 0.01
@@ -44,10 +45,10 @@ def distillm2(
     """
     log_q, log_p = _log_probs(student_chosen_logits, teacher_chosen_logits, chosen_mask)
     share = _share(log_p, log_q, chosen_mask, chosen_labels, alpha, chosen_anchor)
-    chosen = _token_mean(kl(log_p, _log_mixture(log_p, log_q, share)), chosen_mask)
+    chosen = token_mean(kl(log_p, log_mixture(log_p, log_q, share)), chosen_mask)
     log_q, log_p = _log_probs(student_rejected_logits, teacher_rejected_logits, rejected_mask)
     share = _share(log_q, log_p, rejected_mask, rejected_labels, alpha, rejected_anchor)
-    rejected = _token_mean(kl(log_q, _log_mixture(log_q.detach(), log_p, share)), rejected_mask)
+    rejected = token_mean(kl(log_q, log_mixture(log_q.detach(), log_p, share)), rejected_mask)
     if form == "paper":
         return ((1 - beta) * chosen + beta * rejected) / 2
     return (2 - beta) * chosen + beta * rejected
@@ -74,22 +75,7 @@ def _share(
         return torch.full_like(log_a[:, :1, :1], alpha)
     if labels is None:
         raise RecipeError("distillm2: an adaptive alpha needs the labels of the answers; give them, or no anchor")
-    taken = labels.masked_fill(~mask, 0).unsqueeze(-1)
-    a, b = (_token_mean(log.gather(-1, taken).squeeze(-1), mask).exp() for log in (log_a, log_b))
+    taken = labels.masked_fill(~mask, 0)
+    a, b = (token_mean(of_token(log, taken), mask).exp() for log in (log_a, log_b))
     adapted = 1 - (1 - alpha) * anchor / (a - b + 1e-5)
     return adapted.clamp(SMALLEST_ALPHA, alpha).unsqueeze(-1).unsqueeze(-1)
-
-
-def _log_mixture(
-    log_a: Float[Tensor, "B T V"], log_b: Float[Tensor, "B T V"], share: Float[Tensor, "B 1 1"]
-) -> Float[Tensor, "B T V"]:
-    """log(share a + (1 - share) b), a share for every sequence. A token that both rule out stays at -inf."""
-    a, b = log_a + share.log(), log_b + (-share).log1p()
-    neither = a.isneginf() & b.isneginf()
-    mixed = torch.logaddexp(a.masked_fill(neither, 0.0), b.masked_fill(neither, 0.0))
-    return mixed.masked_fill(neither, -torch.inf)
-
-
-def _token_mean(rows: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B"]:
-    """0 where no token counts."""
-    return torch.where(mask, rows, 0.0).sum(dim=-1) / mask.sum(dim=-1).clamp_min(1)

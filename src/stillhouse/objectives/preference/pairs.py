@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from stillhouse.objectives.distributions import widen
+from stillhouse.objectives.distributions import log_ratio, widen
 from stillhouse.objectives.settings import Fraction, NonNegative, Positive
 
 
@@ -30,8 +30,8 @@ def dpkd(
     `length_normalised=False` leaves the lengths out: eq. 8. Nothing in it keeps q(y_s) from collapsing; the paper adds
     a language-modelling term, as one more objective of the recipe.
     """
-    chosen = widen(student_chosen_logp) - widen(teacher_chosen_logp.detach())
-    rejected = widen(student_rejected_logp) - widen(teacher_rejected_logp.detach())
+    chosen = log_ratio(student_chosen_logp, teacher_chosen_logp)
+    rejected = log_ratio(student_rejected_logp, teacher_rejected_logp)
     if length_normalised:
         chosen, rejected = chosen / chosen_length, rejected / rejected_length
     return -logsigmoid(beta * (chosen - rejected))
@@ -73,8 +73,8 @@ def ipo(
     Sums of log-probabilities, as printed and in the code of DPO's authors; `length_normalised=True` takes the mean over
     each answer's tokens instead, as TRL and HALOs do.
     """
-    chosen = widen(student_chosen_logp) - widen(reference_chosen_logp.detach())
-    rejected = widen(student_rejected_logp) - widen(reference_rejected_logp.detach())
+    chosen = log_ratio(student_chosen_logp, reference_chosen_logp)
+    rejected = log_ratio(student_rejected_logp, reference_rejected_logp)
     if length_normalised:
         chosen, rejected = chosen / chosen_length, rejected / rejected_length
     return (chosen - rejected - 1 / (2 * tau)).square()
@@ -129,6 +129,6 @@ def _log_ratio_margin(
     return (widen(chosen) - widen(rejected)) - (widen(reference_chosen.detach()) - widen(reference_rejected.detach()))
 
 
-def smoothed_log_loss(margin: Float[Tensor, "B"], label_smoothing: float) -> Float[Tensor, "B"]:
+def smoothed_log_loss(margin: Float[Tensor, "*batch"], label_smoothing: float) -> Float[Tensor, "*batch"]:
     """-(1 - e) log sigma(margin) - e log sigma(-margin), e = `label_smoothing`: that share of the labels is wrong."""
     return -(1 - label_smoothing) * logsigmoid(margin) - label_smoothing * logsigmoid(-margin)

@@ -31,8 +31,7 @@ def spin(
     raises beta to 5 in its last round.
     """
     loss = dpo if form == "sigmoid" else hinge_dpo
-    opponent = reference_chosen_logp.detach(), reference_rejected_logp.detach()
-    return loss(student_chosen_logp, student_rejected_logp, *opponent, beta=beta)
+    return loss(student_chosen_logp, student_rejected_logp, reference_chosen_logp, reference_rejected_logp, beta=beta)
 
 
 def plad(

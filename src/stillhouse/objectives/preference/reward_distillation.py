@@ -5,7 +5,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from stillhouse.objectives.distributions import widen
+from stillhouse.objectives.distributions import log_ratio, widen
 from stillhouse.objectives.settings import NonNegative, Positive
 
 
@@ -24,8 +24,8 @@ def reward_distillation(
     The same for a pair and its reverse, so pairs need no label. At its minimum beta log[q/ref] is the reward up to a
     constant of the prompt.
     """
-    chosen = widen(student_chosen_logp) - widen(reference_chosen_logp.detach())
-    rejected = widen(student_rejected_logp) - widen(reference_rejected_logp.detach())
+    chosen = log_ratio(student_chosen_logp, reference_chosen_logp)
+    rejected = log_ratio(student_rejected_logp, reference_rejected_logp)
     gap = widen(chosen_reward.detach()) - widen(rejected_reward.detach())
     return (gap - beta * (chosen - rejected)).square()
 
@@ -49,8 +49,8 @@ def pessimistic_reward_distillation(
     to all pairs given, by their mean. k = 1/2 (log[ref/q](y_w) + log[ref/q](y_l)) estimates KL(ref || q) where the
     reference has sampled both answers; where it has not, leave the weight at 0 and add an `sft` on samples of it.
     """
-    chosen = widen(student_chosen_logp) - widen(reference_chosen_logp.detach())
-    rejected = widen(student_rejected_logp) - widen(reference_rejected_logp.detach())
+    chosen = log_ratio(student_chosen_logp, reference_chosen_logp)
+    rejected = log_ratio(student_rejected_logp, reference_rejected_logp)
     gaps = widen(chosen_ensemble_rewards.detach()) - widen(rejected_ensemble_rewards.detach())
     errors = (gaps - beta * (chosen - rejected).unsqueeze(-1)).square()
     value = errors.amin(dim=-1) if nearest == "pair" else errors[:, errors.detach().mean(dim=0).argmin()]

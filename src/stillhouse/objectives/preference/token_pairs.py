@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
-from stillhouse.objectives.distributions import log_probs, widen
+from stillhouse.objectives.distributions import log_probs, of_token, widen
+from stillhouse.objectives.preference.pairs import smoothed_log_loss
 from stillhouse.objectives.settings import Fraction, NonNegative, Positive
 
 
@@ -40,21 +40,14 @@ def dpkd_token(
     margin = _difference(student_logits, chosen, rejected)
     if not reference_free:
         margin = margin - _difference(teacher_logits, chosen, rejected)
-    if form == "ipo":
-        value = (margin - 1 / (2 * beta)).square()
-    else:
-        value = -(1 - label_smoothing) * logsigmoid(beta * margin) - label_smoothing * logsigmoid(-beta * margin)
+    value = (margin - 1 / (2 * beta)).square() if form == "ipo" else smoothed_log_loss(beta * margin, label_smoothing)
     if dpop == 0.0:
         return value
-    log_p, log_q = (_take(log_probs(z), chosen) for z in (teacher_logits, student_logits))
+    log_p, log_q = (of_token(log_probs(z), chosen) for z in (teacher_logits, student_logits))
     return value + dpop * (log_p - log_q).clamp_min(0.0)
-
-
-def _take(values: Float[Tensor, "*batch V"], token: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    return widen(values.gather(-1, token.unsqueeze(-1)).squeeze(-1))
 
 
 def _difference(
     logits: Float[Tensor, "*batch V"], a: Int[Tensor, "*batch"], b: Int[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
-    return _take(logits, a) - _take(logits, b)  # the normaliser of the two log-probabilities cancels
+    return widen(of_token(logits, a)) - widen(of_token(logits, b))  # the normalisers of the two cancel

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from stillhouse.objectives.distributions import widen
+from stillhouse.objectives.distributions import log_ratio, widen
 from stillhouse.objectives.settings import NonNegative, Positive
 
 
@@ -26,8 +26,8 @@ def kto(
     given; no gradient flows through it. The larger the micro-batch, the better the estimate. Between 0 and the weight;
     half the weight where h = z.
     """
-    ratio = widen(student_answer_logp) - widen(reference_answer_logp.detach())
-    mismatched = widen(student_mismatched_logp.detach()) - widen(reference_mismatched_logp.detach())
+    ratio = log_ratio(student_answer_logp, reference_answer_logp)
+    mismatched = log_ratio(student_mismatched_logp.detach(), reference_mismatched_logp)
     gain = beta * (ratio - mismatched.mean().clamp_min(0.0))
     return torch.where(desirable, desirable_weight * torch.sigmoid(-gain), undesirable_weight * torch.sigmoid(gain))
 
@@ -46,5 +46,5 @@ def apa(
     taken to be 1. A is the advantage of the whole answer, `answer_reward` less a baseline: the paper's loss with an
     answer as the action, where its experiments have tokens.
     """
-    ratio = widen(student_answer_logp) - widen(reference_answer_logp.detach())
+    ratio = log_ratio(student_answer_logp, reference_answer_logp)
     return (ratio - widen(answer_reward.detach()) / kl_weight).square()

@@ -147,7 +147,7 @@ class _Job:
                 return values, slope
         with torch.enable_grad():
             student.requires_grad_()
-            values = self.objective(*(inputs[name] for name in self.wanted), **self.settings)
+            values = self.objective(*ordered, **self.settings)
             (slope,) = torch.autograd.grad(values.sum(), student)
         student.requires_grad_(False)
         return values.detach(), slope

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributed.tensor import DTensor, Partial
 
 from stillhouse.objectives.distributions import widen
 
@@ -33,6 +33,10 @@ class Head:
 
 
 def _whole(tensor: Tensor) -> Tensor:
+    if not (dist.is_available() and dist.is_initialized()):
+        return tensor
+    from torch.distributed.tensor import DTensor, Partial  # takes a second, and nothing is sharded without a group
+
     return tensor.full_tensor(grad_placements=[Partial()]) if isinstance(tensor, DTensor) else tensor
 
 

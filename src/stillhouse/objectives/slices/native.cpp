@@ -80,19 +80,28 @@ struct Term {
     float phi, h;
 };
 struct Sum {
-    static const bool logarithmic = false, adaptive = false, mixes = false;
+    static const bool logarithmic = false, adaptive = false, mixes = false, standardises = false;
 };
 struct MixedSum : Sum {  // where the student's logits may be mixed into the teacher's
     static const bool mixes = true;
 };
-struct Logarithm {  // the value is log(sum of phi) / (a - 1)
-    static const bool logarithmic = true, adaptive = false, mixes = false;
+struct Logarithm : Sum {  // the value is log(sum of phi) / (a - 1)
+    static const bool logarithmic = true;
 };
 
 // ---- the divergences; a and b are their settings
 
 struct ForwardKL : MixedSum {
     static Term at(float lp, float lq, float p, float, float, float) { return {p * (lp - lq), -p}; }
+};
+struct StandardisedKL : ForwardKL {  // of logits whose standard deviation is one
+    static const bool mixes = false, standardises = true;
+};
+struct PerturbedKL : Sum {  // with a u + b u^2 added to -log q, u = 1 - q
+    static Term at(float lp, float lq, float p, float q, float a, float b) {
+        float u = 1.0f - q;
+        return {p * (lp - lq + (a + b * u) * u), -p * (1.0f + q * (a + 2.0f * b * u))};
+    }
 };
 struct ReverseKL : Sum {
     static Term at(float lp, float lq, float, float q, float, float) {
@@ -187,6 +196,37 @@ struct Mixed {
     float operator()(long v) const { return scale * (share * float(with[v]) + (1.0f - share) * float(logits[v])); }
 };
 
+template <class T>
+struct Standardised {
+    const T* __restrict logits;
+    float mean, scale;
+    bool held;  // logits that are all the same: the scale does not depend on them
+    float operator()(long v) const { return scale * (float(logits[v]) - mean); }
+};
+
+// The sum of term(v) over a row.
+template <class Number>
+double summed(long width, Number term) {
+    double sum = 0.0;
+    for (long start = 0; start < width; start += PIECE) {
+        long end = start + PIECE < width ? start + PIECE : width;
+        float part = 0.0f;
+        for (long v = start; v < end; v++) part += term(v);
+        sum += part;
+    }
+    return sum;
+}
+
+template <class T>
+Standardised<T> standardised(Plain<T> plain, long width) {
+    Standardised<T> z{plain.logits, 0.0f, 1.0f, false};
+    z.mean = float(summed(width, z) / width);
+    double variance = summed(width, [&](long v) { return z(v) * z(v); }) / width;
+    z.held = variance < 1e-14;
+    z.scale = float(plain.scale / __builtin_sqrt(z.held ? 1e-14 : variance));
+    return z;
+}
+
 struct Normaliser {
     float top;      // the largest logit
     double total;   // the sum of e^(z - top)
@@ -280,8 +320,8 @@ struct Job {
     float* scratch;
 };
 
-template <class Kind, class T, class Teacher>
-void row(const Job& job, long r, T* __restrict student, Plain<T> zq, Teacher zp, float* __restrict q,
+template <class Kind, class T, class Student, class Teacher>
+void row(const Job& job, long r, T* __restrict student, Student zq, Teacher zp, float* __restrict q,
          float* __restrict p) {
     long width = job.width;
     Normaliser of_q = softmax(zq, width, q), of_p = job.teacher ? softmax(zp, width, p) : of_q;
@@ -311,6 +351,13 @@ void row(const Job& job, long r, T* __restrict student, Plain<T> zq, Teacher zp,
         value = __builtin_log(value) / (a - 1.0f);
     }
     float mean = float(sum) * per_q;
+    if constexpr (Kind::standardises) {  // what would only stretch the logits has no effect
+        double along = summed(width, [&](long v) { return (p[v] - q[v] * mean) * zq(v); });
+        float share = zq.held ? 0.0f : float(along / width) / (job.scale * job.scale);
+        for (long v = 0; v < width; v++) p[v] -= q[v] * mean + zq(v) * share;
+        mean = 0.0f;
+        factor *= zq.scale / job.scale;
+    }
     for (long v = 0; v < width; v++) student[v] = factor * (p[v] - q[v] * mean);
     job.values[r] = float(value);
 }
@@ -320,11 +367,12 @@ void row(const Job& job, long r) {
     T* student = (T*)job.student + r * job.student_stride;
     const T* teacher = job.teacher ? (const T*)job.teacher + r * job.teacher_stride : student;
     float *q = job.scratch, *p = q + job.width;
-    Plain<T> zq{student, job.scale};
+    auto of = [&](auto zq, auto zp) { row<Kind, T>(job, r, student, zq, zp, q, p); };
+    Plain<T> zq{student, job.scale}, zp{teacher, job.scale};
     if constexpr (Kind::mixes)
-        if (job.mixed > 0.0f)
-            return row<Kind, T>(job, r, student, zq, Mixed<T>{teacher, student, job.scale, job.mixed}, q, p);
-    row<Kind, T>(job, r, student, zq, Plain<T>{teacher, job.scale}, q, p);
+        if (job.mixed > 0.0f) return of(zq, Mixed<T>{teacher, student, job.scale, job.mixed});
+    if constexpr (Kind::standardises) of(standardised(zq, job.width), standardised(zp, job.width));
+    else of(zq, zp);
 }
 
 // log q(label), and over the logits its gradient times `slope`, where that is not zero.
@@ -359,6 +407,8 @@ void rows(int kind, const Job& job, long begin, long end) {
         case 11: row<Entropy, T>(job, r); break;
         case 12: row<AdaptiveKL, T>(job, r); break;
         case 13: row<Triangular, T>(job, r); break;
+        case 14: row<StandardisedKL, T>(job, r); break;
+        case 15: row<PerturbedKL, T>(job, r); break;
     }
 }
 

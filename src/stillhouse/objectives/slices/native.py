@@ -35,6 +35,8 @@ Kind = Literal[
     "entropy",
     "adaptive_kl",
     "triangular",
+    "standardised_kl",
+    "perturbed_kl",
 ]
 """What the compiled rows compute, in the order of its numbers there."""
 

@@ -9,7 +9,9 @@ from stillhouse.objectives.divergences.entropies import cross_entropy_soft, entr
 from stillhouse.objectives.divergences.f_divergence import Generator, f_divergence
 from stillhouse.objectives.divergences.kl import akl, forward_kl, jsd, reverse_kl
 from stillhouse.objectives.divergences.mixtures import skew_kl, skew_reverse_kl, symmetric_kl, total_variation
+from stillhouse.objectives.divergences.perturbed import pt_loss
 from stillhouse.objectives.divergences.powers import alpha_beta, amari, hellinger, renyi
+from stillhouse.objectives.divergences.standardised import standardised_kl
 from stillhouse.objectives.divergences.taid import taid
 from stillhouse.objectives.slices.native import Form, Kind
 
@@ -47,6 +49,10 @@ def _alpha_beta(alpha: float, beta: float) -> Form | None:
     return None if 0.0 in (alpha, beta, alpha + beta) else Form("alpha_beta", alpha, beta)
 
 
+def _pt_loss(s: Settings) -> Form | None:
+    return Form("perturbed_kl", *s["perturbations"]) if len(s["perturbations"]) <= 2 else None
+
+
 GENERATORS: dict[Generator, Form] = {
     "kl": Form("forward_kl"),
     "reverse_kl": Form("reverse_kl"),
@@ -76,6 +82,8 @@ FORMS: dict[Objective, Callable[[Settings], Form | None]] = {
     renyi: lambda s: Form("forward_kl") if s["alpha"] == 1.0 else Form("renyi", s["alpha"]),
     f_divergence: lambda s: GENERATORS[s["generator"]],
     taid: lambda s: Form(TAID_FORMS[s["form"]], of_student=1.0 - s["t"]),
+    standardised_kl: lambda s: Form("standardised_kl"),
+    pt_loss: _pt_loss,
     cross_entropy_soft: lambda s: Form("cross_entropy"),
     entropy: lambda s: Form("entropy"),
 }

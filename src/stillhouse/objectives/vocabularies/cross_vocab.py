@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from stillhouse.objectives.distributions import kl, log_mixture, log_probs, widen
+from stillhouse.objectives.distributions import jensen_shannon, log_probs, widen
 from stillhouse.objectives.settings import Fraction, NonNegative, Positive
 
 
@@ -65,7 +65,7 @@ def gold(
     left = torch.ones(log_p.shape[-1], dtype=torch.bool, device=log_p.device)
     left[shared] = False
     share = len(shared) / log_p.shape[-1]
-    matched = _jsd(log_q[..., known], log_p[..., shared], beta)
+    matched = jensen_shannon(log_p[..., shared], log_q[..., known], beta)
     unmatched = _sorted_distance(log_q[..., ~known].exp(), log_p[..., left].exp())
     a = share if matched_weight is None else matched_weight
     b = 1 - share if unmatched_weight is None else unmatched_weight
@@ -83,13 +83,3 @@ def _sorted_distance(q: Float[Tensor, "*batch V"], p: Float[Tensor, "*batch W"])
     q, p = q.sort(dim=-1, descending=True).values, p.sort(dim=-1, descending=True).values
     lacking = q.shape[-1] - p.shape[-1]
     return (pad(q, (0, max(0, -lacking))) - pad(p, (0, max(0, lacking)))).abs().sum(dim=-1)
-
-
-def _jsd(log_q: Float[Tensor, "*batch V"], log_p: Float[Tensor, "*batch V"], beta: float) -> Float[Tensor, "*batch"]:
-    """`divergence.jsd` of what need not sum to one."""
-    if beta == 0.0:
-        return kl(log_p, log_q)
-    if beta == 1.0:
-        return kl(log_q, log_p)
-    log_m = log_mixture(log_p, log_q, beta)
-    return beta * kl(log_p, log_m) + (1 - beta) * kl(log_q, log_m)

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from stillhouse.objectives.distributions import kl, log_probs
+from stillhouse.objectives.distributions import cross_entropy, kl, log_probs, of_token
+from stillhouse.objectives.reduce import token_mean
 from stillhouse.objectives.settings import NonNegative, Positive
 
 Combination = Literal["arithmetic", "geometric", "confident", "lowest_ce"]
@@ -63,12 +64,8 @@ def fusellm(
     log_p = log_probs(teachers_logits.detach().masked_fill(~mask.unsqueeze(-1), 0.0))
     targets = labels.masked_fill(~mask, 0)
     log_target = fused_target(log_p, sequence_cross_entropy(log_p, targets, mask), combine=combine)
-    log_q = log_probs(student)
-    if form == "kl":
-        value = kl(log_target, log_q)
-    else:
-        value = -(log_target.exp() * torch.where(log_q.isneginf(), 0.0, log_q)).sum(dim=-1)
-    return value.masked_fill(~mask, 0.0)
+    measure = kl if form == "kl" else cross_entropy
+    return measure(log_target, log_probs(student)).masked_fill(~mask, 0.0)
 
 
 def combined(
@@ -88,15 +85,14 @@ def combined(
         return _chosen(log_p, log_p.amax(dim=-1))
     if labels is None:
         raise TypeError("combine='lowest_ce' needs labels")
-    return _chosen(log_p, _of_labels(log_p, labels))
+    return _chosen(log_p, of_token(log_p, labels))
 
 
 def sequence_cross_entropy(
     log_p: Float[Tensor, "M B T V"], labels: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "M B"]:
     """Mean of -log p_m(label) over the tokens of each sequence that count, for each of M sources; 0 without any."""
-    lost = -torch.where(mask, _of_labels(log_p, labels), 0.0)
-    return lost.sum(dim=-1) / mask.sum(dim=-1).clamp_min(1)
+    return token_mean(-of_token(log_p, labels), mask)
 
 
 def fused_target(
@@ -118,11 +114,6 @@ def _shares(log_p: Float[Tensor, "M *batch V"], weights: list[NonNegative] | Non
     if len(given) != count or not 0 < sum(given) < math.inf:
         raise ValueError(f"weights are {weights}; give one for each of the {count} teachers, with a positive sum")
     return (log_p.new_tensor(given) / sum(given)).reshape(count, *[1] * (log_p.dim() - 1))
-
-
-def _of_labels(log_p: Float[Tensor, "M *batch V"], labels: Int[Tensor, "*batch"]) -> Float[Tensor, "M *batch"]:
-    index = labels.long().unsqueeze(-1).expand(*log_p.shape[:-1], 1)
-    return log_p.gather(-1, index).squeeze(-1)
 
 
 def _chosen(log_p: Float[Tensor, "M *batch V"], score: Float[Tensor, "M *batch"]) -> Float[Tensor, "*batch V"]:

@@ -1,0 +1,1 @@
+"""Filters let records through or drop them with a reason."""

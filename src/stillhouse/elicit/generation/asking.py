@@ -1,0 +1,77 @@
+"""What all operators that ask have in common: prompts out, parsed replies back, a bounded number of second tries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stillhouse.elicit.ask import Ask, Prompt
+from stillhouse.elicit.parsers.contract import Unreadable
+from stillhouse.elicit.parsers.read import read
+from stillhouse.endpoints.base import Answer
+from stillhouse.records.types import Message, Origin, content_key
+
+Parse = dict[str, Any]
+"""A parser and its settings, as in {use = "fields", kind = "numbered"}; empty: the text as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A raw answer and what was read in it: the fields of each item, or the reason why there are none."""
+
+    answer: Answer
+    items: list[dict[str, Any]] = field(default_factory=list)
+    reason: str = ""
+
+
+def replies(
+    ask: Ask,
+    prompts: Sequence[Prompt],
+    parse: Mapping[str, Any],
+    *,
+    samples: int = 1,
+    retries: int = 0,
+    into: str = "output",
+) -> list[list[Reply]]:
+    """Each prompt's replies; a sampled one that cannot be read is asked again, `retries` times at most.
+
+    Without a parser, an item is the text as the field `into`.
+    """
+    found = [[_reply(a, parse, into) for a in answers] for answers in ask(prompts, samples=samples)]
+    tries = 0 if ask.sampling.temperature == 0 else retries
+    for attempt in range(tries):
+        bad = [(i, j) for i, row in enumerate(found) for j, reply in enumerate(row) if _again(reply)]
+        if not bad:
+            break
+        again = ask([prompts[i] for i, _ in bad], first=samples * (attempt + 1))
+        for (i, j), answers in zip(bad, again, strict=True):
+            found[i][j] = _reply(answers[0], parse, into)
+    return found
+
+
+def asked(ask: Ask, operation: str, prompt: Prompt, parent: str = "") -> Origin:
+    """The event of having asked."""
+    key = content_key([{"role": m.role, "content": m.content} for m in prompt])
+    return Origin(operation, role=ask.role, prompt=key, parent=parent)
+
+
+def said(turns: Sequence[Mapping[str, str]]) -> tuple[Message, ...]:
+    """Messages of a conversation given as {"role", "content"} objects."""
+    return tuple(Message(turn["role"], turn["content"]) for turn in turns)  # type: ignore[arg-type]
+
+
+def _again(reply: Reply) -> bool:
+    """Whether a second try may help: not where the endpoint refused or failed, which it has tried again itself."""
+    return bool(reply.reason) and reply.answer.finish != "error"
+
+
+def _reply(answer: Answer, parse: Mapping[str, Any], into: str) -> Reply:
+    if answer.finish == "error":
+        return Reply(answer, reason="refused" if answer.error.startswith("refused") else "failed")
+    if not answer.text.strip():
+        return Reply(answer, reason="empty")
+    if not parse:
+        return Reply(answer, [{into: answer.text.strip()}])
+    try:
+        return Reply(answer, read(answer.text, parse, finished=answer.finish == "stop"))
+    except Unreadable as error:
+        return Reply(answer, reason=f"unreadable: {error}")

@@ -1,0 +1,58 @@
+"""`contrast`: answers that differ on purpose, so that it is known which is better (RLCD, ALMoST, MUFFIN)."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stillhouse.elicit.ask import Ask
+from stillhouse.elicit.contract import Dropped, Result
+from stillhouse.elicit.generation.asking import Parse, asked, replies
+from stillhouse.elicit.templates import conversation
+from stillhouse.elicit.view import view
+from stillhouse.records.types import Record
+
+
+class Version(BaseModel):
+    """One version: its name, the template that asks for it, and the score that it has by construction."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    template: str
+    system: str = ""
+    role: str = ""
+    score: float = 0.0
+
+
+def contrast(
+    records: Iterable[Record],
+    ask: Ask,
+    *,
+    versions: Annotated[tuple[Version, ...], Field(min_length=1)],
+    parse: Parse | None = None,
+    into: str = "candidates",
+    retries: Annotated[int, Field(ge=0, le=20)] = 1,
+) -> Iterator[Result]:
+    """All versions of every record, as a list of {name, text, score, fields read} in the field `into`, best first.
+
+    A record that lacks one is dropped: half a contrast is none.
+    """
+    held = list(records)
+    rows = []
+    for version in versions:
+        prompts = [conversation(version.template, view(record), system=version.system) for record in held]
+        rows.append(replies(ask.of(version.role), prompts, parse or {}, retries=retries, into="text"))
+    order = sorted(range(len(versions)), key=lambda i: -versions[i].score)
+    for number, record in enumerate(held):
+        found = [rows[i][number][0] for i in order]
+        bad = next((reply.reason for reply in found if reply.reason), "")
+        if bad:
+            yield Dropped(record, bad)
+            continue
+        candidates = [
+            {"name": versions[i].name, "score": versions[i].score, "text": reply.answer.text.strip(), **reply.items[0]}
+            for i, reply in zip(order, found, strict=True)
+        ]
+        event = asked(ask, "contrast", conversation(versions[0].template, view(record), system=versions[0].system))
+        yield record.having(**{into: candidates}).after(event)

@@ -1,0 +1,1 @@
+"""Judges write verdicts into records: scores, preferences, critiques."""

@@ -1,0 +1,102 @@
+"""`pair`: a judge compares candidates, in every order or in shuffled ones, and is averaged (Lion, Vicuna)."""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from stillhouse.elicit.ask import Ask
+from stillhouse.elicit.contract import Dropped, Result
+from stillhouse.elicit.generation.asking import Parse
+from stillhouse.elicit.judges.verdict import mean, verdicts
+from stillhouse.elicit.view import value, view
+from stillhouse.records.types import Record
+
+
+def pair(
+    records: Iterable[Record],
+    ask: Ask,
+    rng: random.Random,
+    *,
+    candidates: str | tuple[str, ...] = "candidates",
+    text: str = "text",
+    template: str,
+    system: str = "",
+    parse: Parse,
+    kind: Literal["scores", "choice", "ranking"] = "scores",
+    orders: Annotated[int, Field(ge=1)] = 2,
+    samples: Annotated[int, Field(ge=1)] = 1,
+    retries: Annotated[int, Field(ge=0, le=20)] = 1,
+    into: str = "scores",
+    reasons: str = "",
+) -> Iterator[Result]:
+    """Scores of the candidates of each record, averaged over orders, so that no place is favoured.
+
+    `candidates`: a list field (of texts, or of objects with the field `text`), or the names of fields. The template
+    sees the record and `shown`, the candidates in the order in which they are shown (`orders`: two candidates both ways
+    round; of more, so many shuffles). `parse` reads what the judge says, by `kind`: "scores", a field `scores` with a
+    number for each in the order shown; "choice", a field `choice` with the place of the better one from 0, or "tie";
+    "ranking", a field `ranking` from best to worst, of places from 0 or, as texts, of numbers from 1. Afterwards `into`
+    has a number for each candidate (of a choice or a ranking, the mean share of the others that it beats), and `gap`
+    the first less the second; `reasons` names a field for what the judge said, a text for each verdict.
+    """
+    held = list(records)
+    texts = [_texts(record, candidates, text) for record in held]
+    plans = [_orders(len(found), orders, rng) for found in texts]
+    jobs = [(i, order) for i, plan in enumerate(plans) for order in plan]
+    values = [view(held[i]) | {"shown": [texts[i][place] for place in order]} for i, order in jobs]
+    heard: list[list[list[float]]] = [[] for _ in held]
+    said: list[list[str]] = [[] for _ in held]
+    rows = verdicts(ask, values, template, system, parse, samples=samples, retries=retries)
+    for (i, order), row in zip(jobs, rows, strict=True):
+        heard[i] += [scores for verdict in row if (scores := _scores(verdict, kind, order)) is not None]
+        said[i] += [verdict["said"] for verdict in row]
+    for record, found, plan, words in zip(held, heard, plans, said, strict=True):
+        if not plan:
+            yield Dropped(record, "fewer than two candidates")
+        elif len(found) < len(plan):
+            yield Dropped(record, "no readable verdict in every order")
+        else:
+            scores = [mean(column) for column in zip(*found, strict=True)]
+            noted = {into: scores} | ({reasons: words} if reasons else {})
+            yield record.having(**noted, gap=scores[0] - scores[1])
+
+
+def _texts(record: Record, candidates: str | tuple[str, ...], text: str) -> list[str]:
+    if not isinstance(candidates, str):
+        return [str(value(record, name) or "") for name in candidates]
+    found = value(record, candidates)
+    listed = found if isinstance(found, list | tuple) else []
+    return [str(c.get(text, "")) if isinstance(c, Mapping) else str(c) for c in listed]
+
+
+def _orders(count: int, orders: int, rng: random.Random) -> list[tuple[int, ...]]:
+    if count < 2:
+        return []
+    places = list(range(count))
+    if count == 2:
+        return [(0, 1), (1, 0)][:orders]
+    return [tuple(rng.sample(places, count)) for _ in range(orders)]
+
+
+def _scores(verdict: Mapping[str, Any], kind: str, order: Sequence[int]) -> list[float] | None:
+    """The verdict as a number for each candidate in its own place; None where it does not fit the candidates."""
+    said, count = verdict.get({"scores": "scores", "choice": "choice", "ranking": "ranking"}[kind]), len(order)
+    if kind == "choice":
+        shown = [0.5] * count if said == "tie" else [float(place == said) for place in range(count)]
+        if said != "tie" and said not in range(count):
+            return None
+    elif not isinstance(said, list | tuple) or len(said) != count:
+        return None
+    elif kind == "ranking":
+        places = [int(one) - 1 if isinstance(one, str) and one.isdecimal() else one for one in said]
+        if any(place not in places for place in range(count)):
+            return None
+        shown = [1 - places.index(place) / (count - 1) for place in range(count)]
+    else:
+        shown = [float(number) for number in said]
+    own = [0.0] * count
+    for place, number in zip(order, shown, strict=True):
+        own[place] = number
+    return own

@@ -1,0 +1,1 @@
+"""Search over a set of records, and hard negatives from it."""

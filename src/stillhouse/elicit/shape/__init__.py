@@ -1,0 +1,1 @@
+"""Operators that reshape records without asking anybody: fields, lists, groups."""

@@ -1,0 +1,63 @@
+"""Every recipe with operators runs from seed to report: on its scripted teacher, and (slow) on the embedded model."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from stillhouse import recipes
+from stillhouse.endpoints.scripted import Scripted
+from stillhouse.models.saving import save_model
+from stillhouse.recipes.files import FOLDER
+from stillhouse.stages import distill
+from stillhouse.tiny import tiny_model
+
+NAMES = sorted(path.stem for batch in ("instruction", "reasoning") for path in (FOLDER / batch).glob("*.toml"))
+TOY = (
+    "data.limit=40",
+    "data.max_tokens=900",
+    "data.max_prompt_tokens=700",
+    "train.steps=2",
+    "train.growth=1",
+    "train.batch_size=2",
+    "train.probe_prompts=2",
+    "eval.max_new_tokens=4",
+    "eval.limit=3",
+)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("teacher") / "tiny"
+    save_model(tiny_model(seed=1, layers=4, window=4096), folder)
+    return str(folder)
+
+
+def toy(name: str) -> list[str]:
+    """The changes that a recipe has the keys for."""
+    recipe = recipes.load(name)
+    trains, evaluates = (any(getattr(s, part) for s in recipe.stage) for part in ("train", "eval"))
+    return [c for c in TOY if (trains or not c.startswith("train.")) and (evaluates or not c.startswith("eval."))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_the_scripted_teacher(name: str, tiny: str, tmp_path: Path) -> None:
+    script = importlib.import_module(f"tests.recipes.kitchen.test_{name.replace('-', '_')}").script
+    played = {role: Scripted(script, identity=role) for role in ("teacher", "student", "untrained")}
+    recipe = recipes.load(name, [f"teacher={tiny}", "student.keep_layers=2", *toy(name)])
+    run = distill(recipe, folder=tmp_path / "run", endpoints=played)
+    steps = json.loads((run.kitchen / "steps.json").read_text())
+    assert {s["step"] for s in steps} == {step.title for stage in recipe.stage for step in stage.step}
+    assert run.model_dir.exists() and run.report_file.exists()
+    learnt = [json.loads(line) for line in run.records.read_text().splitlines()]
+    assert all(record["messages"] for record in learnt)
+    assert any(record["lineage"] for record in learnt)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_on_the_embedded_teacher(name: str, tmp_path: Path) -> None:
+    """A model of 135M: what it writes is poor, and whatever it writes, the run comes to its end."""
+    run = distill(recipes.load(name, toy(name)), folder=tmp_path / "run")
+    assert run.model_dir.exists() and run.report_file.exists()
