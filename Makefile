@@ -29,8 +29,9 @@ lint: .venv/ready-dev  ## check style and formatting
 types: .venv/ready-dev  ## check types
 	@$(BIN)/basedpyright
 
-docs: .venv/ready-run  ## write docs/objectives.md from the docstrings
+docs: .venv/ready-run  ## write docs/objectives.md and docs/operators.md from the docstrings
 	@$(BIN)/python docs/make_objectives.py
+	@$(BIN)/python docs/make_operators.py
 
 clean:  ## remove the environment and all caches, but no run
 	rm -rf .venv build dist .pytest_cache .ruff_cache src/*.egg-info

@@ -88,6 +88,7 @@ def run(recipe: RecipeName, changes: Changes = None, folder: Folder = None, full
 def elicit(
     run: RunName,
     changes: Changes = None,
+    folder: Folder = None,
     full: Full = False,
     again: Annotated[str, typer.Option(help="A step whose sampled answers are wanted anew.", show_default=False)] = "",
 ) -> None:
@@ -98,7 +99,7 @@ def elicit(
     """
     from stillhouse import stages
 
-    with opened(run, changes or (), full=full) as work:
+    with opened(run, changes or (), folder=folder, full=full) as work:
         stages.elicit(work, again=again)
 
 
@@ -200,18 +201,18 @@ def show_recipe(name: RecipeName) -> None:
     print(path_of(name).read_text(encoding="utf-8"), end="")
 
 
-def opened(name: str, changes: Sequence[str] = (), *, full: bool = False) -> "Run":
-    """The run called so, or a new one of the recipe called so; with changes to its recipe."""
+def opened(name: str, changes: Sequence[str] = (), *, folder: Path | None = None, full: bool = False) -> "Run":
+    """The run called so, or a new one of the recipe called so (always, where a folder is given); with changes to it."""
     from stillhouse import stages
     from stillhouse.recipes import load
     from stillhouse.run import RECIPE, Run, find
 
-    folder = find(name)
-    if folder is None and (name.endswith(".toml") or not Path(name).parts[1:]):
-        return stages.prepare(load(name, changes, full=full), None)
-    if folder is not None and (changes or full):
-        return stages.prepare(load(folder / RECIPE, changes, full=full), folder)
-    return Run.open(folder or name, exclusive=first_process())
+    known = find(name)
+    if folder is not None or (known is None and (name.endswith(".toml") or not Path(name).parts[1:])):
+        return stages.prepare(load(name, changes, full=full), folder)
+    if known is not None and (changes or full):
+        return stages.prepare(load(known / RECIPE, changes, full=full), known)
+    return Run.open(known or name, exclusive=first_process())
 
 
 def first_process() -> bool:

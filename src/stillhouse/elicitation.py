@@ -58,7 +58,7 @@ class Elicitation:
 
     def _cook(self, lap: Lap, student: Path | None) -> dict[str, list[Record]]:
         run, began = self.run, time.perf_counter()
-        if lap.asks_student and not run.records.exists():  # by which the untrained student is made
+        if (lap.asks_student or lap.asks_untrained) and not run.records.exists():  # by which the student is made
             write_jsonl(run.records, (record.to_json() for record in self.sets["seeds"]))
         recipe, party = run.recipe, Party(run)
         with Notebook(run.journal) as notebook, stop_signal() as stopped, _watching() as watch:

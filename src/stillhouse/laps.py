@@ -53,6 +53,11 @@ class Lap:
         return any(_names(step.model_dump(mode="json"), "student") for step in self.stage.step)
 
     @property
+    def asks_untrained(self) -> bool:
+        """Whether any of its steps asks the student as it was before any training."""
+        return any(_names(step.model_dump(mode="json"), "untrained") for step in self.stage.step)
+
+    @property
     def is_last_round(self) -> bool:
         """Known once it is elicited: the round that meets `until`, or the last one that there is."""
         return self.round >= self.stage.rounds or bool(self._done.get("ended"))

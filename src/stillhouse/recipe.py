@@ -30,8 +30,8 @@ class Model(Section):
     """Who answers: "embedded" (SmolLM2-135M-Instruct), a Hugging Face id, a folder, or a .gguf file.
 
     With a `url`, an OpenAI-compatible server answers, and `model` is its name there; `key` names the environment
-    variable that holds the key. `price` is what a million tokens cost, read and written. `logprobs` says what the server
-    can tell of them: "none", of short "options" (top_logprobs), or of whole "texts" (echo, as vLLM).
+    variable that holds the key. `price` is what a million tokens cost, read and written. `logprobs` says what the
+    server can tell of them: "none", of short "options" (top_logprobs), or of whole "texts" (echo, as vLLM).
     """
 
     model: str = "embedded"
@@ -221,8 +221,8 @@ class Train(Section):
 class Eval(Section):
     """One evaluation task: prompts with references, answered by the student and scored.
 
-    `data`: "held_out" (this run's own test split), "builtin:NAME", a .jsonl path, or "hf:NAME". `exact` says what an exact
-    match compares: the whole text, or the final answer of that kind in it, so that it is the accuracy.
+    `data`: "held_out" (this run's own test split), "builtin:NAME", a .jsonl path, or "hf:NAME". `exact` says what an
+    exact match compares: the whole text, or the final answer of that kind in it, so that it is the accuracy.
     """
 
     name: str = "held_out"

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from stillhouse import recipes
+from stillhouse.elicit.catalogue import OPERATORS
+from stillhouse.elicit.parsers import PARSERS
 from stillhouse.objectives import OBJECTIVES
 from tests.house.source import ROOT, project_files
 
@@ -87,3 +89,10 @@ def test_the_page_of_objectives_is_what_the_docstrings_say() -> None:
     for name, objective in OBJECTIVES.items():
         entry = page.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
         assert f"```text\n{inspect.getdoc(objective)}\n```" in entry, f"{name} has changed: make docs"
+
+
+def test_the_page_of_operators_is_what_the_docstrings_say() -> None:
+    page = (ROOT / "docs/operators.md").read_text(encoding="utf-8")
+    for name, part in (OPERATORS | PARSERS).items():
+        entry = page.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
+        assert (inspect.getdoc(part) or "no docstring") in entry, f"{name} has changed: make docs"

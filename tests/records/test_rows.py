@@ -30,6 +30,7 @@ def user(text):
         ({"prompt": "Why?", "output": "So."}, "Why?", ["So."]),
         ({"prompt": "Why?", "responses": ["So.", "Thus."]}, "Why?", ["So.", "Thus."]),
         ({"question": "Why?", "answer": "So."}, "Why?", ["So."]),
+        ({"query": "Why?", "reference": "So."}, "Why?", ["So."]),
         ({"instruction": "Add.", "instances": [{"input": "1 2", "output": "3"}]}, "Add.\n\n1 2", ["3"]),
         (
             {

@@ -43,7 +43,7 @@ class Ask:
     """How one step asks its role. Whatever ends the run, answers that came are in the journal.
 
     take: 0, or the round that wants answers of its own (sampled ones; a greedy answer is the same every time). prices:
-    what a million tokens of a role cost, read and written.
+    what a million tokens of a role cost, read and written; a role that has none here is played by the teacher.
     progress hears of every answer; stop is asked before every batch, and a true answer ends the run.
     """
 
@@ -194,7 +194,7 @@ class Ask:
         self._tell()
 
     def _price(self, answer: Answer) -> float:
-        price = self.prices.get(self.role)
+        price = self.prices.get(self.role) or self.prices.get("teacher")
         return price.cost(answer.prompt_tokens, answer.tokens) if price else 0.0
 
     def _tell(self) -> None:

@@ -26,7 +26,8 @@ def _look(value: Any, key: str = "") -> None:
             _look(inner, name)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _look(inner)
+            if not isinstance(inner, str):  # a list of words, as "{{" in a blacklist, holds no templates
+                _look(inner)
     elif isinstance(value, str) and key in GUARDS:
         templates.check_guard(value)
     elif isinstance(value, str) and ("{{" in value or "{%" in value):

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
+from operator import itemgetter
 from typing import Any
 
 from stillhouse.elicit.ask import Ask, Roles
@@ -10,6 +12,7 @@ from stillhouse.elicit.catalogue import resolve
 from stillhouse.elicit.contract import Dropped, Result, needs, settings_of
 from stillhouse.elicit.funnel import Funnel
 from stillhouse.elicit.notebook import Notebook
+from stillhouse.elicit.sandboxed import LACKING
 from stillhouse.elicit.templates import holds, shared_in
 from stillhouse.elicit.view import view
 from stillhouse.endpoints.base import Sampling
@@ -22,6 +25,9 @@ Sets = Mapping[str, Sequence[Record]]
 
 SAMPLES = 5
 """Dropped records that are kept to be looked at, per reason of a step."""
+
+ROUNDS = 1_000_000
+"""More rounds than a stage ever has."""
 
 Watch = Callable[[Funnel], None]
 
@@ -60,31 +66,32 @@ class Kitchen:
         reads = "records" in needs(resolve(step.use))
         chosen = [i for i, record in enumerate(records) if _concerns(step, record)] if reads else []
         funnel.took = len(chosen)
-        event = (step.title, funnel.round)
         made: list[Record] = []
         dropped: list[Record] = []
         for result in self._results(step, number, [records[i] for i in chosen], dishes.sets, funnel):
             if isinstance(result, Dropped):
+                record = _stamped(result.record, step.title, funnel.round)
                 funnel.dropped[result.reason] += 1
-                dropped.append(result.record)
+                dropped.append(record)
                 if funnel.dropped[result.reason] <= SAMPLES:
-                    dishes.dropped.append((funnel, result))
+                    dishes.dropped.append((funnel, Dropped(record, result.reason)))
             else:
-                made.append(_stamped(result, *event))
+                made.append(_stamped(result, step.title, funnel.round))
         funnel.kept = len(made)
+        _check_templates(step, funnel, records)
         made = self.split(made)
-        if step.target in step.inputs:
-            untouched = set(range(len(records))) - set(chosen) if reads else set()
-            made = list(records) + made if step.add else _in_order(records, untouched, made)
-        elif step.add:
+        if step.add:
             made = [*dishes.sets.get(step.target, ()), *made]
+        elif step.target in step.inputs and reads:
+            made = _in_order(records, chosen, made)
         dishes.sets[step.target] = made
         if step.dropped:
-            dishes.sets[step.dropped] = dropped
+            dishes.sets[step.dropped] = self.split(dropped)
 
     def _results(
         self, step: Step, number: int, records: Sequence[Record], sets: Sets, funnel: Funnel
     ) -> Iterator[Result]:
+        """What the operator yields; whatever is wrong with its settings is told with the step's name."""
         operator = resolve(step.use)
         given: dict[str, Any] = {
             "records": records,
@@ -92,8 +99,11 @@ class Kitchen:
             "sets": sets,
             "rng": random.Random(content_key([step.seed, funnel.stage, number, funnel.round])),
         }
-        settings = settings_of(operator, shared_in(step.settings, self.templates))
-        return operator(*(given[name] for name in needs(operator)), **settings)
+        try:
+            settings = settings_of(operator, shared_in(step.settings, self.templates))
+            yield from operator(*(given[name] for name in needs(operator)), **settings)
+        except RecipeError as error:
+            raise RecipeError(f"step '{step.title}': {error}") from error
 
     def _ask(self, step: Step, funnel: Funnel) -> Ask:
         return Ask(
@@ -103,8 +113,8 @@ class Kitchen:
             notebook=self.notebook,
             funnel=funnel,
             batch_size=step.batch_size,
-            take=funnel.round - 1 + 1000 * self.again.get(step.title, 0),
-            prices={name: Price(*model.price) for name, model in self.models.items() if model.price},
+            take=funnel.round - 1 + ROUNDS * self.again.get(step.title, 0),
+            prices={name: Price(*(model.price or (0.0, 0.0))) for name, model in self.models.items()},
             progress=self.progress(step) if self.progress else None,
             stop=self.stop,
         )
@@ -149,18 +159,19 @@ def _stamped(record: Record, step: str, round: int) -> Record:
     return replace(record, lineage=tuple(lineage))
 
 
-def _in_order(records: Sequence[Record], untouched: set[int], made: Sequence[Record]) -> list[Record]:
-    """What a step made among what it left alone: each where the record stood that it is, or that it came from."""
-    if not untouched:
+def _check_templates(step: Step, funnel: Funnel, records: Sequence[Record]) -> None:
+    """Raises RecipeError where a template fits none of the records: then it is the template that is wrong."""
+    if funnel.dropped and not funnel.kept and all(reason.startswith(LACKING) for reason in funnel.dropped):
+        reason = funnel.dropped.most_common(1)[0][0]
+        there = ", ".join(sorted(view(records[0]))) if records else "none"
+        raise RecipeError(f"step '{step.title}': every record was dropped ({reason}); the first one has {there}")
+
+
+def _in_order(records: Sequence[Record], chosen: Sequence[int], made: Sequence[Record]) -> list[Record]:
+    """What a step made, in its order, in the places of what it took; what it left alone stays where it stood."""
+    if len(chosen) == len(records):
         return list(made)
-    place = {record.key: i for i, record in enumerate(records)}
-    kept = [(i, records[i]) for i in sorted(untouched)]
-    return [record for _, record in sorted([*kept, *_placed(made, place)], key=lambda pair: pair[0])]
-
-
-def _placed(made: Sequence[Record], place: Mapping[str, int]) -> Iterator[tuple[int, Record]]:
-    at = 0
-    for record in made:
-        parents = (place[o.parent] for o in reversed(record.lineage) if o.parent in place)
-        at = place.get(record.key, next(parents, at))
-        yield at, record
+    taken = set(chosen)
+    alone = ((place, record) for place, record in enumerate(records) if place not in taken)
+    places = (chosen[number * len(chosen) // len(made)] for number in range(len(made)))
+    return [record for _, record in merge(zip(places, made, strict=True), alone, key=itemgetter(0))]

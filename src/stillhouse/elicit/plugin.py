@@ -14,7 +14,7 @@ def plugin(name: str, kind: str) -> Callable[..., Any]:
         raise RecipeError(f"{kind} '{name}' is none of ours; name a function of your own as package.module:function")
     try:
         found = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError, TypeError) as error:
         raise RecipeError(f"{kind} '{name}' cannot be imported ({error})") from error
     if not callable(found):
         raise RecipeError(f"{kind} '{name}' is a {type(found).__name__}; name a function")

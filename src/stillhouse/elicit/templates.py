@@ -1,123 +1,66 @@
 """Prompt templates: Jinja in a sandbox. Data are values, never template source, so what a teacher wrote stays text."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import ChainableUndefined, StrictUndefined, TemplateError
+from jinja2 import ChainableUndefined, StrictUndefined, Template, TemplateError
 from jinja2.exceptions import UndefinedError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from stillhouse.elicit.sandboxed import LACKING, Sandbox, TooLarge, Turns, Unfit, bounded
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Message
 
 MAX_CHARACTERS = 2_000_000
 """Most characters that one prompt may come to."""
 
-MAX_TURNS = 100_000
-"""Most turns of all `range` loops of one rendering together."""
+SHARED = re.compile(r"@[A-Za-z_][\w.-]*")
+"""A text that stands for one of the recipe's [templates]."""
 
-TEXT_METHODS = frozenset(
-    [
-        "lower",
-        "upper",
-        "title",
-        "capitalize",
-        "strip",
-        "lstrip",
-        "rstrip",
-        "removeprefix",
-        "removesuffix",
-        "split",
-        "splitlines",
-        "startswith",
-        "endswith",
-        "replace",
-        "count",
-        "find",
-    ]
-)
-"""What a template may call on a text; the others pad it to any size, or format."""
-
-WITHOUT = ("lipsum", "cycler", "joiner", "namespace")
-WITHOUT_FILTERS = ("center", "format", "batch", "slice", "indent", "xmlattr", "attr", "urlize")
-"""What Jinja has and a prompt does not need: it grows to any size, or reaches into objects."""
-
-
-class TooLarge(RecipeError):
-    """A template that would not end, or fill the memory."""
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """No attribute that begins with an underscore, nothing is changed, and no number or text grows without bounds."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**":
-            raise TooLarge("a template may not raise to a power")
-        if isinstance(left, str | list | tuple) or isinstance(right, str | list | tuple):
-            raise TooLarge(f"a template may not use {operator} on texts or lists")
-        return super().call_binop(context, operator, left, right)
-
-    def wrap_str_format(self, value: Any) -> None:
-        """No `format` of texts either: it pads to any size."""
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, str) and attr not in TEXT_METHODS:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
-
-
-class _Turns:
-    """`range` for one rendering, with a limit on all of its loops together."""
-
-    def __init__(self) -> None:
-        self.left = MAX_TURNS
-
-    def __call__(self, *bounds: int) -> Iterator[int]:
-        for number in range(*bounds):
-            self.left -= 1
-            if self.left < 0:
-                raise TooLarge(f"a template may not loop more than {MAX_TURNS:,} times")
-            yield number
+FAULTS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+"""What an expression raises on a value of another kind than it is meant for."""
 
 
 @lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    sandbox = _Sandbox(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        autoescape=False,
-    )
-    for name in WITHOUT:
-        sandbox.globals.pop(name, None)
-    for name in WITHOUT_FILTERS:
-        sandbox.filters.pop(name, None)
-    return sandbox
+def _environment() -> Sandbox:
+    return Sandbox(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+@lru_cache(maxsize=1)
+def _guards() -> Sandbox:
+    return Sandbox(undefined=ChainableUndefined)
+
+
+@lru_cache(maxsize=512)
+def _template(template: str) -> Template:
+    """Compiled once, not for every record."""
+    sandbox = _environment()
+    code = sandbox.compile(bounded(sandbox.parse(template)))
+    return sandbox.template_class.from_code(sandbox, code, sandbox.make_globals(None))
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """The text of a template. Raises RecipeError for a faulty template and for a value that it names and has not."""
+    """The text of a template, without the blanks around it.
+
+    Raises Unfit where a value is missing or of the wrong kind, TooLarge, and RecipeError for any other fault.
+    """
     try:
         return _pieces(template, values)
     except UndefinedError as error:
         names = ", ".join(sorted(values)) or "none"
-        raise RecipeError(f"a template wants what is not there ({error.message}); there are {names}") from error
-    except TooLarge:
-        raise
+        raise Unfit(
+            f"a template wants what is not there ({error.message}); there are {names}", f"{LACKING}: {error.message}"
+        ) from error
     except TemplateError as error:
         raise RecipeError(f"a template cannot be rendered ({error.message}): {_shown(template)}") from error
-    except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
-        raise RecipeError(f"a template fails on its values ({error}): {_shown(template)}") from error
+    except (*FAULTS, RecursionError) as error:
+        raise Unfit(f"a template fails on its values ({error}): {_shown(template)}", f"{LACKING} of its kind") from error
 
 
 def _pieces(template: str, values: Mapping[str, Any]) -> str:
-    compiled = _environment().from_string(template, globals={"range": _Turns()})
     pieces, size = [], 0
-    for piece in compiled.generate(**values):
+    for piece in _template(template).generate(Turns.among(values)):
         size += len(piece)
         if size > MAX_CHARACTERS:
             raise TooLarge(f"a template comes to more than {MAX_CHARACTERS:,} characters")
@@ -126,11 +69,11 @@ def _pieces(template: str, values: Mapping[str, Any]) -> str:
 
 
 def check(template: str) -> None:
-    """Raises RecipeError when the template is not Jinja."""
+    """Raises RecipeError when the template is not Jinja, or more than a prompt needs."""
     try:
-        _environment().parse(template)
-    except TemplateError as error:
-        raise RecipeError(f"not a template ({error.message}): {_shown(template)}") from error
+        _template(template)
+    except (TemplateError, RecursionError) as error:
+        raise RecipeError(f"not a template ({_said(error)}): {_shown(template)}") from error
 
 
 def check_guard(guard: str) -> None:
@@ -140,28 +83,24 @@ def check_guard(guard: str) -> None:
 
 
 def holds(guard: str, values: Mapping[str, Any]) -> bool:
-    """Whether a guard is true: a Jinja expression over the values; what a value has not is false, not an error."""
+    """Whether a guard is true: a Jinja expression over the values.
+
+    What a value has not is false, and so is what cannot be compared: a teacher may have written anything.
+    """
     try:
-        return bool(_compiled(guard)(**values))
-    except UndefinedError:
+        return bool(_compiled(guard)(Turns.among(values)))
+    except (UndefinedError, TooLarge, *FAULTS):
         return False
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise RecipeError(f"the guard {guard!r} fails ({error})") from error
+    except TemplateError as error:
+        raise RecipeError(f"the guard {guard!r} fails ({error.message})") from error
 
 
 @lru_cache(maxsize=256)
 def _compiled(guard: str) -> Any:
     try:
         return _guards().compile_expression(guard)
-    except TemplateError as error:
-        raise RecipeError(f"the guard {guard!r} is not an expression ({error.message})") from error
-
-
-@lru_cache(maxsize=1)
-def _guards() -> ImmutableSandboxedEnvironment:
-    sandbox = _Sandbox(undefined=ChainableUndefined)
-    sandbox.globals.clear()
-    return sandbox
+    except (TemplateError, RecursionError) as error:
+        raise RecipeError(f"the guard {guard!r} is not an expression ({_said(error)})") from error
 
 
 def conversation(template: str, values: Mapping[str, Any], *, system: str = "") -> tuple[Message, ...]:
@@ -180,12 +119,16 @@ def shared_in(value: Any, shared: Mapping[str, str]) -> Any:
         return {key: shared_in(inner, shared) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [shared_in(inner, shared) for inner in value]
-    if not isinstance(value, str) or not value.startswith("@"):
+    if not isinstance(value, str) or not SHARED.fullmatch(value):
         return value
     if value[1:] not in shared:
         known = ", ".join(sorted(shared)) or "none"
         raise RecipeError(f"there is no template {value!r}; [templates] has {known}")
     return shared[value[1:]]
+
+
+def _said(error: TemplateError | RecursionError) -> str:
+    return str(error.message) if isinstance(error, TemplateError) else "nested too deeply"
 
 
 def _shown(template: str) -> str:

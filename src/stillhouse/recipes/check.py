@@ -49,7 +49,7 @@ def explain(error: ValidationError, raw: dict[str, Any]) -> str:
 
 
 def check_steps(recipe: Recipe, path: Path) -> None:
-    """Every step names an operator, with settings that it has, templates that are Jinja and guards that are expressions.
+    """Every step names an operator, with settings that it has, templates that are Jinja, guards that are expressions.
 
     Raises:
         RecipeError: with the file and the step.

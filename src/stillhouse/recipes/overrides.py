@@ -47,12 +47,12 @@ class Override:
     def of(cls, key: str, value: Any) -> "Override":
         """The override of a key with a value as it is, from a recipe's [full]. Raises RecipeError for a faulty key."""
         if not _is_dotted(key):
-            raise RecipeError(f"full has the key {key!r}; write a dotted key in quotation marks, as \"train.lr\" = 2e-5.")
+            raise RecipeError(f"full has the key {key!r}; write a dotted key in quotation marks, as 'train.lr' = 2e-5.")
         return cls(f"{key}={value}", _keys(key), value)
 
 
 def _is_dotted(key: str) -> bool:
-    return re.fullmatch(r"[\w-]+(\.[\w-]+){0,15}", key) is not None
+    return re.fullmatch(r"[\w-][\w ,-]*(\.[\w-][\w ,-]*){0,15}", key) is not None
 
 
 def _keys(key: str) -> tuple[str, ...]:

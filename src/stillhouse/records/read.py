@@ -41,7 +41,7 @@ def read_records(source: str, *, limit: int | None = None) -> list[Record]:
 
 
 def read_set(source: str) -> list[Record]:
-    """All rows of a source as they are, also those without a prompt: records of fields. Sources as for `read_records`."""
+    """All rows of a source, also those without a prompt, as records of fields. Sources as for `read_records`."""
     return [read_fields(row, where) for where, row in _rows(source, "tasks.jsonl")]
 
 

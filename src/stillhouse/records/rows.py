@@ -3,9 +3,10 @@
     {"messages": [{"role", "content"}, ...]}            the last turn is the reference, if the assistant's
     {"instruction", "input"|"context"?, ANSWER?}        joined as "instruction\\n\\ninput"
     {"instruction", "instances": [{"input", "output"}]} Self-Instruct: all outputs for the first instance's input
-    {"prompt"|"question", ANSWER?}
+    {"prompt"|"question"|"query", ANSWER?}
 
-ANSWER is "output", "response", "responses", "answer", "completion" or "references": a text, or a list of texts.
+ANSWER is "output", "response", "responses", "answer", "completion", "reference" or "references": a text, or a list of
+texts.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from typing import Any
 from stillhouse.errors import DataError
 from stillhouse.records.types import Message, Origin, Record, Response
 
-ANSWERS = ("output", "response", "responses", "answer", "completion", "references")
+PROMPTS = ("prompt", "question", "query")
+ANSWERS = ("output", "response", "responses", "answer", "completion", "reference", "references")
 CONTEXTS = ("input", "context")
 RECORD = ("messages", "responses", "split", "fields", "meta", "learn", "lineage")
 """Names that mean something of their own; all other fields of a row are kept as the record's fields."""
@@ -33,9 +35,8 @@ def read_row(row: dict[str, Any], where: str) -> Record:
         messages, references = _conversation(row, where)
     elif "instruction" in row:
         messages, references = _instruction(row, where)
-    elif "prompt" in row or "question" in row:
-        prompt = _text(row, "prompt" if "prompt" in row else "question", where)
-        messages, references = [Message("user", prompt)], _references(row, where)
+    elif name := next((name for name in PROMPTS if name in row), ""):
+        messages, references = [Message("user", _text(row, name, where))], _references(row, where)
     else:
         found = ", ".join(list(row)[:8]) or "no fields"
         raise DataError(f"{where}: no prompt; a row needs `messages`, `instruction` or `prompt`, found {found}.")
@@ -48,8 +49,12 @@ def read_row(row: dict[str, Any], where: str) -> Record:
 
 def read_fields(row: dict[str, Any], where: str) -> Record:
     """The record of a row of a named set, which may be anything: fields alone, where there is no prompt."""
-    known = ("messages", "instruction", "prompt", "question")
-    return read_row(row, where) if any(row.get(name) for name in known) else Record((), (), _split(row, where), _fields(row))
+    known = ("messages", "instruction", *PROMPTS)
+    return (
+        read_row(row, where)
+        if any(row.get(name) for name in known)
+        else Record((), (), _split(row, where), _fields(row))
+    )
 
 
 def _conversation(row: dict[str, Any], where: str) -> tuple[list[Message], list[str]]:

@@ -85,7 +85,7 @@ class Record:
 
         Of a record without messages, the hash of its fields.
         """
-        return content_key([asdict(m) for m in self.messages] if self.messages else self.fields)
+        return content_key([{"role": m.role, "content": m.content} for m in self.messages] or self.fields)
 
     def answers(self, source: str) -> tuple[Response, ...]:
         """The responses given by `source`, in order."""
@@ -95,7 +95,7 @@ class Record:
         """A copy of this record with more responses."""
         return replace(self, responses=self.responses + responses)
 
-    def having(self, **fields: Any) -> "Record":
+    def having(self, /, **fields: Any) -> "Record":
         """A copy of this record with more fields, or other values in them."""
         return replace(self, fields=self.fields | fields)
 
@@ -107,7 +107,7 @@ class Record:
         """A copy of this record with more lineage."""
         return replace(self, lineage=self.lineage + events)
 
-    def child(self, origin: Origin, **fields: Any) -> "Record":
+    def child(self, origin: Origin, /, **fields: Any) -> "Record":
         """A new record of fields alone, made from this one: it keeps the split, so nothing held out leaks."""
         return Record((), (), self.split, fields, lineage=(*self.lineage, replace(origin, parent=self.key)))
 

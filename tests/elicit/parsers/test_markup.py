@@ -33,6 +33,12 @@ def test_the_buttons_go_and_the_language_stays(page: str) -> None:
     assert markdown(f"<p>Use:</p>{page}<p>Done</p>") == "Use:\n\n```python\nprint(1)\n```\n\nDone"
 
 
+def test_a_button_below_the_code_goes_too() -> None:
+    page = "<pre><code>print(1)</code></pre><button>Copy code</button><p>Done</p>"
+    assert markdown(page) == "```\nprint(1)\n```\n\nDone"
+    assert markdown("<pre>a</pre><span>sql</span><span>Copy code</span><p>Done</p>") == "```\na\n```\n\nDone"
+
+
 def test_words_about_the_button_stay() -> None:
     assert markdown("<p>Press Copy code now.</p>") == "Press Copy code now."
 

@@ -11,13 +11,26 @@ from stillhouse.elicit.parsers.same import Kind, answer_key, same_answer
     [
         (
             "number",
-            ["1,234", "1234.0", 1234, 1234.0, "$1,234", "1234 apples", "so it is\n#### 1,234", "The answer is 1234.", "4 more --> 1,234 END"],
+            [
+                "1,234",
+                "1234.0",
+                1234,
+                1234.0,
+                "$1,234",
+                "1234 apples",
+                "so it is\n#### 1,234",
+                "The answer is 1234.",
+                "4 more --> 1,234 END",
+            ],
         ),
         ("number", ["1/3", "2/6", 1 / 3, "0.333333333"]),
         ("number", [0.3, 0.1 + 0.2, "3/10", "30/100", ".3"]),
         ("number", ["50%", 50, "50.0%"]),
         ("number", ["-7", "−7", -7, "-$7.00"]),
-        ("choice", ["B", "b", "(B)", "B.", "b. bank", "(b) bank", "Ducks swim. So the answer is (B).", "It is.\n\nAnswer: B"]),
+        (
+            "choice",
+            ["B", "b", "(B)", "B.", "b. bank", "(b) bank", "Ducks swim. So the answer is (B).", "It is.\n\nAnswer: B"],
+        ),
         ("yes_no", ["yes", "Yes.", True, "TRUE"]),
         ("label", ["Not entailment", " not  entailment."]),
         ("text", ["the cat", '"The cat!"']),

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stillhouse import recipes
+from stillhouse.elicit.sandbox import working_box
 from stillhouse.elicitation import Elicitation
 from stillhouse.endpoints.base import Sampling
 from stillhouse.endpoints.scripted import Scripted
+from stillhouse.errors import RecipeError
 from stillhouse.laps import laps
+from stillhouse.recipe import Recipe
 from stillhouse.records.types import Message, Record
 from stillhouse.stages import prepare
 
@@ -50,9 +55,19 @@ class Cooked:
         return next(f for f in self.funnels if (f["step"], f["round"]) == (step, round))
 
 
+def skip_without_sandbox(recipe: Recipe) -> None:
+    """A recipe that runs programs refuses where no sandbox works: its test says so instead."""
+    if any(step.use == "execute" for stage in recipe.stage for step in stage.step):
+        try:
+            working_box()
+        except RecipeError as error:
+            pytest.skip(str(error))
+
+
 def cooked(name: str, script: Script, folder: Path, *changes: str, student: Script | None = None) -> Cooked:
     """All laps of the recipe, nobody being trained: the teacher, and every role that it plays, answers by `script`."""
-    made = Cooked()
+    made, recipe = Cooked(), recipes.load(name, changes)
+    skip_without_sandbox(recipe)
 
     def heard(calls: list[Call], answer: Script) -> Script:
         def listen(prompt: tuple[Message, ...], sampling: Sampling) -> str:
@@ -64,7 +79,7 @@ def cooked(name: str, script: Script, folder: Path, *changes: str, student: Scri
 
     teacher = Scripted(heard(made.calls, script), identity="teacher")
     learner = Scripted(heard(made.student_calls, student or script), identity="student")
-    with prepare(recipes.load(name, changes), folder / "run") as run:
+    with prepare(recipe, folder / "run") as run:
         work = Elicitation(run, {"teacher": teacher, "student": learner, "untrained": learner})
         for lap in laps(run):
             work.do(lap)

@@ -12,6 +12,7 @@ from stillhouse.models.saving import save_model
 from stillhouse.recipes.files import FOLDER
 from stillhouse.stages import distill
 from stillhouse.tiny import tiny_model
+from tests.recipes.kitchen.cooking import skip_without_sandbox
 
 NAMES = sorted(path.stem for batch in ("instruction", "reasoning") for path in (FOLDER / batch).glob("*.toml"))
 TOY = (
@@ -46,6 +47,7 @@ def test_on_the_scripted_teacher(name: str, tiny: str, tmp_path: Path) -> None:
     script = importlib.import_module(f"tests.recipes.kitchen.test_{name.replace('-', '_')}").script
     played = {role: Scripted(script, identity=role) for role in ("teacher", "student", "untrained")}
     recipe = recipes.load(name, [f"teacher={tiny}", "student.keep_layers=2", *toy(name)])
+    skip_without_sandbox(recipe)
     run = distill(recipe, folder=tmp_path / "run", endpoints=played)
     steps = json.loads((run.kitchen / "steps.json").read_text())
     assert {s["step"] for s in steps} == {step.title for stage in recipe.stage for step in stage.step}
@@ -59,5 +61,7 @@ def test_on_the_scripted_teacher(name: str, tiny: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_on_the_embedded_teacher(name: str, tmp_path: Path) -> None:
     """A model of 135M: what it writes is poor, and whatever it writes, the run comes to its end."""
-    run = distill(recipes.load(name, toy(name)), folder=tmp_path / "run")
+    recipe = recipes.load(name, toy(name))
+    skip_without_sandbox(recipe)
+    run = distill(recipe, folder=tmp_path / "run")
     assert run.model_dir.exists() and run.report_file.exists()

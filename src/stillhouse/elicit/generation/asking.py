@@ -1,5 +1,6 @@
 """What all operators that ask have in common: prompts out, parsed replies back, a bounded number of second tries."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.parsers.contract import Unreadable
 from stillhouse.elicit.parsers.read import read
+from stillhouse.elicit.sandboxed import LACKING, Unfit
+from stillhouse.elicit.templates import conversation
 from stillhouse.endpoints.base import Answer
+from stillhouse.errors import RecipeError
 from stillhouse.records.types import Message, Origin, content_key
 
 Parse = dict[str, Any]
@@ -23,9 +27,17 @@ class Reply:
     reason: str = ""
 
 
+def prompt_of(template: str, values: Mapping[str, Any], *, system: str = "") -> Prompt | str:
+    """The prompt of a template, or the reason why there is none for these values."""
+    try:
+        return conversation(template, values, system=system)
+    except Unfit as error:
+        return error.reason
+
+
 def replies(
     ask: Ask,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Prompt | str],
     parse: Mapping[str, Any],
     *,
     samples: int = 1,
@@ -34,23 +46,34 @@ def replies(
 ) -> list[list[Reply]]:
     """Each prompt's replies; a sampled one that cannot be read is asked again, `retries` times at most.
 
-    Without a parser, an item is the text as the field `into`.
+    Without a parser, an item is the text as the field `into`. What `prompt_of` could not make is not asked; where that
+    is all of them for want of values, it is the template that is wrong, and RecipeError is raised.
     """
-    found = [[_reply(a, parse, into) for a in answers] for answers in ask(prompts, samples=samples)]
+    askable = [prompt for prompt in prompts if not isinstance(prompt, str)]
+    if prompts and all(isinstance(prompt, str) and prompt.startswith(LACKING) for prompt in prompts):
+        raise RecipeError(f"the template fits no record ({prompts[0]})")
+    rows = iter(ask(askable, samples=samples))
+    found = [
+        [Reply(Answer("", "error", error=prompt), reason=prompt)]
+        if isinstance(prompt, str)
+        else [_reply(answer, parse, into) for answer in next(rows)]
+        for prompt in prompts
+    ]
     tries = 0 if ask.sampling.temperature == 0 else retries
+    numbered = samples * max(Counter(askable).values(), default=1)  # equal prompts have numbers of their own
     for attempt in range(tries):
         bad = [(i, j) for i, row in enumerate(found) for j, reply in enumerate(row) if _again(reply)]
         if not bad:
             break
-        again = ask([prompts[i] for i, _ in bad], first=samples * (attempt + 1))
+        again = ask([p for i, _ in bad if not isinstance(p := prompts[i], str)], first=numbered * (attempt + 1))
         for (i, j), answers in zip(bad, again, strict=True):
             found[i][j] = _reply(answers[0], parse, into)
     return found
 
 
-def asked(ask: Ask, operation: str, prompt: Prompt, parent: str = "") -> Origin:
-    """The event of having asked."""
-    key = content_key([{"role": m.role, "content": m.content} for m in prompt])
+def asked(ask: Ask, operation: str, prompt: Prompt | str, parent: str = "") -> Origin:
+    """The event of having asked; of a prompt that could not be made, there is no hash."""
+    key = "" if isinstance(prompt, str) else content_key([{"role": m.role, "content": m.content} for m in prompt])
     return Origin(operation, role=ask.role, prompt=key, parent=parent)
 
 

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import Parse, asked, replies
-from stillhouse.elicit.templates import conversation
+from stillhouse.elicit.generation.asking import Parse, asked, prompt_of, replies
 from stillhouse.elicit.view import view
 from stillhouse.records.types import Record
 
@@ -41,7 +40,7 @@ def contrast(
     held = list(records)
     rows = []
     for version in versions:
-        prompts = [conversation(version.template, view(record), system=version.system) for record in held]
+        prompts = [prompt_of(version.template, view(record), system=version.system) for record in held]
         rows.append(replies(ask.of(version.role), prompts, parse or {}, retries=retries, into="text"))
     order = sorted(range(len(versions)), key=lambda i: -versions[i].score)
     for number, record in enumerate(held):
@@ -51,8 +50,8 @@ def contrast(
             yield Dropped(record, bad)
             continue
         candidates = [
-            {"name": versions[i].name, "score": versions[i].score, "text": reply.answer.text.strip(), **reply.items[0]}
+            {"text": reply.answer.text.strip(), **reply.items[0], "name": versions[i].name, "score": versions[i].score}
             for i, reply in zip(order, found, strict=True)
         ]
-        event = asked(ask, "contrast", conversation(versions[0].template, view(record), system=versions[0].system))
+        event = asked(ask, "contrast", prompt_of(versions[0].template, view(record), system=versions[0].system))
         yield record.having(**{into: candidates}).after(event)

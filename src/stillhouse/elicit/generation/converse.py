@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import asked
+from stillhouse.elicit.generation.asking import asked, replies
+from stillhouse.elicit.sandboxed import Unfit
 from stillhouse.elicit.templates import render
 from stillhouse.elicit.view import text, view
+from stillhouse.errors import RecipeError
 from stillhouse.records.types import Message, Record
 
 
@@ -76,6 +78,10 @@ def converse(
     with the user's and end with the assistant's, and `ended` says why it ended; with fewer than `least` turns it is
     dropped under that reason.
     """
+    if not 1 <= rounds[0] <= rounds[1]:
+        raise RecipeError(f"operator 'converse': rounds is {list(rounds)}; give two rising numbers from 1 on")
+    if not first and not speakers[0].opening:
+        raise RecipeError("operator 'converse' needs the first speaker's opening, or first, the field with its words")
     held = [_Dialogue(record, rng.randint(*rounds)) for record in records]
     for dialogue in held:
         if first and (opening := text(dialogue.record, first).strip()):
@@ -83,19 +89,25 @@ def converse(
     for turn in range(2 * max((d.limit for d in held), default=0)):
         speaker = speakers[turn % 2]
         active = [d for d in held if not d.ended and len(d.turns) == turn and turn < 2 * d.limit]
-        for dialogue in active:
-            dialogue.prompt = _prompt(dialogue, speaker, last=turn >= 2 * dialogue.limit - 2)
-        answers = ask.of(speaker.role)([d.prompt for d in active])
-        for dialogue, (answer,) in zip(active, answers, strict=True):
-            said = answer.text.strip()
-            if answer.finish == "error" or not said:
-                dialogue.ended = "failed" if answer.finish == "error" else "empty"
+        prompts = [_asked(dialogue, speaker, last=turn >= 2 * dialogue.limit - 2) for dialogue in active]
+        for dialogue, (reply,) in zip(active, replies(ask.of(speaker.role), prompts, {}, into="said"), strict=True):
+            if reply.reason:
+                dialogue.ended = reply.reason
             else:
-                _take(dialogue, speaker, said, endings)
-                if answer.finish == "length":
+                _take(dialogue, speaker, reply.items[0]["said"], endings)
+                if reply.answer.finish == "length":
                     dialogue.ended = dialogue.ended or "cut off"
     for dialogue in held:
         yield _finished(dialogue, into, least, ask)
+
+
+def _asked(dialogue: _Dialogue, speaker: Speaker, *, last: bool) -> Prompt | str:
+    """The prompt of the next turn, or why there is none."""
+    try:
+        dialogue.prompt = _prompt(dialogue, speaker, last=last)
+    except Unfit as error:
+        return error.reason
+    return dialogue.prompt or "no first words"
 
 
 def _prompt(dialogue: _Dialogue, speaker: Speaker, *, last: bool) -> Prompt:
@@ -135,5 +147,5 @@ def _finished(dialogue: _Dialogue, into: str, least: int, ask: Ask) -> Result:
         turns.pop()
     ended = dialogue.ended or "all rounds"
     if len(turns) < least:
-        return Dropped(dialogue.record.having(**{into: turns}, ended=ended), f"too few turns ({ended})")
-    return dialogue.record.having(**{into: turns}, ended=ended).after(asked(ask, "converse", dialogue.prompt))
+        return Dropped(dialogue.record.having(**{into: turns, "ended": ended}), f"too few turns ({ended})")
+    return dialogue.record.having(**{into: turns, "ended": ended}).after(asked(ask, "converse", dialogue.prompt))

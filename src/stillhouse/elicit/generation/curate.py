@@ -7,8 +7,7 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import Parse, asked, replies
-from stillhouse.elicit.templates import conversation
+from stillhouse.elicit.generation.asking import Parse, asked, prompt_of, replies
 from stillhouse.elicit.view import view
 from stillhouse.records.types import Record
 
@@ -31,7 +30,7 @@ def curate(
     default: all of them).
     """
     held = list(records)
-    prompts = [conversation(template, view(record), system=system) for record in held]
+    prompts = [prompt_of(template, view(record), system=system) for record in held]
     for record, prompt, row in zip(
         held, prompts, replies(ask, prompts, parse, samples=samples, retries=retries), strict=True
     ):

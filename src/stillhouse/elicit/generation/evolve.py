@@ -1,15 +1,15 @@
 """`evolve`: an item is rewritten by a drawn operation (WizardLM, Tree-Instruct, WizardMath, Reflection-Tuning)."""
 
 import random
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import Parse, asked, replies
-from stillhouse.elicit.templates import conversation
+from stillhouse.elicit.generation.asking import Parse, asked, prompt_of, replies
 from stillhouse.elicit.view import view
 from stillhouse.records.types import Record
 
@@ -29,7 +29,7 @@ def evolve(
     ask: Ask,
     rng: random.Random,
     *,
-    ops: tuple[Operation, ...],
+    ops: Annotated[tuple[Operation, ...], Field(min_length=1)],
     each: Literal["one", "all"] = "one",
     arity: Literal[1, 2] = 1,
     system: str = "",
@@ -43,29 +43,54 @@ def evolve(
 
     The answer is the field `into`, or what `parse` reads; `keep` names fields of the parent that go on; `operation`,
     `parent` (the parent's own `into` field) and `generation` (the parent's plus one) are noted. With `arity` 2 the
-    template sees another record of the set as `other`. `on_fail`: "carry" yields the parent as it was, so that it is
+    template sees another record of the set and split as `other`. `on_fail`: "carry" yields the parent as it was, so that it is
     tried again in the next round.
     """
     held = list(records)
-    jobs = [(record, op) for record in held for op in (ops if each == "all" else (_draw(ops, rng),))]
-    prompts = []
-    for record, op in jobs:
-        others = {"other": view(rng.choice(held))} if arity == 2 else {}
-        prompts.append(conversation(op.template, view(record) | others, system=system))
-    found = replies(ask, prompts, parse or {}, retries=retries, into=into)
-    for (record, op), prompt, (reply,) in zip(jobs, prompts, found, strict=True):
-        if reply.reason:
-            yield record if on_fail == "carry" else Dropped(record.having(raw=reply.answer.text), reply.reason)
+    jobs = [(i, op) for i in range(len(held)) for op in (ops if each == "all" else (_draw(ops, rng),))]
+    others = _others(held, [i for i, _ in jobs], rng) if arity == 2 else [{}] * len(jobs)
+    prompts = [
+        prompt_of(op.template, view(held[i]) | other, system=system)
+        for (i, op), other in zip(jobs, others, strict=True)
+    ]
+    found, carried = replies(ask, prompts, parse or {}, retries=retries, into=into), set()
+    for (i, op), prompt, (reply,) in zip(jobs, prompts, found, strict=True):
+        record = held[i]
+        if reply.reason and on_fail == "carry" and i not in carried:
+            carried.add(i)  # the parent goes on once, however many operations failed
+            yield record
+        elif reply.reason:
+            yield Dropped(record.having(raw=reply.answer.text), reply.reason)
         for item in reply.items:
             kept = {name: record.fields[name] for name in keep if name in record.fields}
             noted = {
                 "operation": op.name,
                 "parent": view(record).get(into, ""),
-                "generation": record.fields.get("generation", 0) + 1,
+                "generation": _generation(record) + 1,
                 "finish": reply.answer.finish,
             }
-            yield record.child(asked(ask, op.name, prompt), **(kept | noted | item))
+            yield record.child(asked(ask, op.name, prompt), **(kept | item | noted))
 
 
 def _draw(ops: tuple[Operation, ...], rng: random.Random) -> Operation:
     return rng.choices(ops, [op.weight for op in ops])[0]
+
+
+def _others(held: Sequence[Record], places: Sequence[int], rng: random.Random) -> list[dict[str, Any]]:
+    """Another record for each, of the same split, so that nothing held out is mixed in; itself where it is alone."""
+    of_split: dict[str, list[int]] = defaultdict(list)
+    rank = [0] * len(held)
+    for i, record in enumerate(held):
+        rank[i] = len(of_split[record.split])
+        of_split[record.split].append(i)
+    drawn = []
+    for i in places:
+        among = of_split[held[i].split]
+        step = rng.randrange(1, len(among)) if len(among) > 1 else 0
+        drawn.append({"other": view(held[among[(rank[i] + step) % len(among)]])})
+    return drawn
+
+
+def _generation(record: Record) -> int:
+    found = record.fields.get("generation", 0)
+    return found if isinstance(found, int) else 0

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import Parse, asked, replies
-from stillhouse.elicit.templates import conversation
+from stillhouse.elicit.generation.asking import Parse, asked, prompt_of, replies
 from stillhouse.elicit.view import view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
@@ -38,10 +37,11 @@ def expand(
     record gets besides those read.
     """
     prompts, shown = [], []
+    pools = {name: _shown_of(sets, name) for name in (*demos, *(draws or {}))}
     for _ in range(calls):
-        values = _drawn(sets, demos, draws or {}, shuffle, rng)
+        values = _drawn(pools, demos, draws or {}, shuffle, rng)
         shown.append({name: values[name] for name in draws or {}})
-        prompts.append(conversation(template, values, system=system))
+        prompts.append(prompt_of(template, values, system=system))
     for prompt, drawn, row in zip(prompts, shown, replies(ask, prompts, parse, retries=retries), strict=True):
         event, fields = asked(ask, "expand", prompt), dict(carry or {}) | ({"drawn": drawn} if drawn else {})
         for reply in row:
@@ -61,19 +61,17 @@ def _drawn(
     shown: list[Record] = []
     for name, count in reversed(list(demos.items())):  # the first set makes up for the others
         wanted = count if name != next(iter(demos)) else sum(demos.values()) - len(shown)
-        pool = [record for record in _set(sets, name) if record.split in ("", "train") and record not in shown]
-        shown += rng.sample(pool, min(wanted, len(pool)))
+        more = rng.sample(sets[name], min(wanted + len(shown), len(sets[name])))
+        shown += [record for record in more if record not in shown][:wanted]
     shown.reverse()
     if shuffle:
         rng.shuffle(shown)
-    drawn = {
-        name: [view(r) for r in rng.sample(list(_set(sets, name)), min(n, len(sets[name])))]
-        for name, n in draws.items()
-    }
+    drawn = {name: [view(r) for r in rng.sample(sets[name], min(n, len(sets[name])))] for name, n in draws.items()}
     return {"demos": [view(record) for record in shown], **drawn}
 
 
-def _set(sets: Mapping[str, Sequence[Record]], name: str) -> Sequence[Record]:
+def _shown_of(sets: Mapping[str, Sequence[Record]], name: str) -> Sequence[Record]:
+    """The records of a set that may be shown: nothing held out."""
     if name not in sets:
         raise RecipeError(f"operator 'expand' draws from the set '{name}'; there are {', '.join(sorted(sets))}")
-    return sets[name]
+    return [record for record in sets[name] if record.split in ("", "train")]

@@ -7,8 +7,7 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import Parse, Reply, asked, replies
-from stillhouse.elicit.templates import conversation
+from stillhouse.elicit.generation.asking import Parse, Reply, asked, prompt_of, replies
 from stillhouse.elicit.view import view
 from stillhouse.records.types import Record, Response
 
@@ -95,31 +94,38 @@ def _labelled(
     for record, prompt, row in zip(
         held, prompts, replies(ask, prompts, parse, samples=samples, retries=retries, into=into), strict=True
     ):
-        event = asked(ask, "label" if samples == 1 else "sample", prompt)
         if not template and not parse:
-            yield _responded(record, row, ask.role).after(event)
+            yield _responded(record, prompt, row, ask, keep=keep)
             continue
         for number, reply in enumerate(row):
             if not reply.reason and len(reply.items) != 1:
-                reply = Reply(reply.answer, reason=f"unreadable: {len(reply.items)} items instead of one")
+                reply = Reply(reply.answer, reason="unreadable: several items instead of one")
             if not reply.reason:
                 numbered = {"sample": number} if samples > 1 else {}
-                yield record.having(**reply.items[0], finish=reply.answer.finish, **numbered).after(event)
+                fields = reply.items[0] | {"finish": reply.answer.finish} | numbered
+                yield record.having(**fields).after(asked(ask, "label" if samples == 1 else "sample", prompt))
             elif keep:
                 yield record.having(status=reply.reason)
             else:
                 yield Dropped(record.having(raw=reply.answer.text), reply.reason)
 
 
-def _prompt(record: Record, template: str, system: str) -> Prompt:
-    return conversation(template, view(record), system=system) if template else record.messages
+def _prompt(record: Record, template: str, system: str) -> Prompt | str:
+    if template:
+        return prompt_of(template, view(record), system=system)
+    return record.messages or "neither messages nor a template"
 
 
-def _responded(record: Record, row: list[Reply], role: str) -> Record:
+def _responded(record: Record, prompt: Prompt | str, row: list[Reply], ask: Ask, *, keep: bool) -> Result:
     """The record with the answers as responses; what failed is said in its field `status`."""
     good = [r.answer for r in row if not r.reason]
     bad = next((r.reason for r in row if r.reason), "")
-    answered = record.adding(*(Response(role, a.text, a.finish, a.tokens) for a in good))
+    if bad and not good and not keep:
+        return Dropped(record, bad)
+    answered = record.adding(*(Response(ask.role, a.text, a.finish, a.tokens) for a in good))
+    if isinstance(prompt, str):
+        return answered.having(status=bad)
+    answered = answered.after(asked(ask, "label" if len(row) == 1 else "sample", prompt))
     return answered.having(status=bad) if bad else answered
 
 

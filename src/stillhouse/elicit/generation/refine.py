@@ -8,9 +8,9 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import Parse, asked, replies
-from stillhouse.elicit.templates import conversation, holds
-from stillhouse.elicit.view import view
+from stillhouse.elicit.generation.asking import Parse, asked, prompt_of, replies
+from stillhouse.elicit.templates import holds
+from stillhouse.elicit.view import text, value, view
 from stillhouse.records.types import Record
 
 
@@ -47,7 +47,9 @@ def refine(
     chain, a list of {feedback fields, "revision"} of which the last may lack its revision, is the field `into`; the
     field itself becomes the last revision, `first` keeps what it was, and `ended` says how it ended.
     """
-    held = [_Work(record, str(view(record).get(field, ""))) for record in records]
+    held = [_Work(record, text(record, field)) for record in records]
+    for work in held:
+        work.failed = "" if work.output.strip() else f"no '{field}'"
     for turn in range(max_rounds + 1):
         _criticise(held, ask.of(critic), critique, system, parse, retries, field, until, turn)
         if turn < max_rounds:
@@ -57,8 +59,8 @@ def refine(
             yield Dropped(work.record.having(**{into: work.chain}), work.failed)
             continue
         ended = work.failed or ("satisfied" if work.done else "cap")
-        noted = {into: work.chain, "first": view(work.record).get(field, ""), "ended": ended}
-        yield work.record.having(**noted, **{field: work.output}).after(
+        noted = {into: work.chain, "first": value(work.record, field), "ended": ended}
+        yield work.record.having(**noted | {field: work.output}).after(
             asked(ask, "refine", _asked(work, critique, system, field))
         )
 
@@ -82,7 +84,7 @@ def _criticise(
             work.failed = reply.reason
         else:
             work.chain.append(dict(reply.items[0]))
-            work.done = holds(until, {**reply.items[0], "rounds": turn})
+            work.done = holds(until, reply.items[0] | {"rounds": turn})
 
 
 def _revise(
@@ -92,13 +94,15 @@ def _revise(
     prompts = [_asked(work, revise, system, field) for work in active]
     found = replies(ask, prompts, parse or {}, retries=retries, into="revision")
     for work, (reply,) in zip(active, found, strict=True):
-        if reply.reason:
-            work.failed = reply.reason
+        revised = reply.items[0] if reply.items else {}
+        output = str(revised.get("revision", revised.get(field, ""))).strip()
+        if reply.reason or not output:
+            work.failed = reply.reason or "unreadable: no revision"
         else:
-            work.output = str(reply.items[0].get("revision", ""))
-            work.chain[-1] |= reply.items[0]
+            work.output = output
+            work.chain[-1] |= revised | {"revision": output}
 
 
 def _asked(work: _Work, template: str, system: str, field: str) -> Any:
     now = {"chain": work.chain, field: work.output} | (work.chain[-1] if work.chain else {})
-    return conversation(template, view(work.record) | now, system=system)
+    return prompt_of(template, view(work.record) | now, system=system)

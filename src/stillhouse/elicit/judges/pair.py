@@ -9,7 +9,7 @@ from pydantic import Field
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
 from stillhouse.elicit.generation.asking import Parse
-from stillhouse.elicit.judges.verdict import mean, verdicts
+from stillhouse.elicit.judges.verdict import finite, mean, verdicts
 from stillhouse.elicit.view import value, view
 from stillhouse.records.types import Record
 
@@ -46,11 +46,12 @@ def pair(
     plans = [_orders(len(found), orders, rng) for found in texts]
     jobs = [(i, order) for i, plan in enumerate(plans) for order in plan]
     values = [view(held[i]) | {"shown": [texts[i][place] for place in order]} for i, order in jobs]
-    heard: list[list[list[float]]] = [[] for _ in held]
+    heard: list[list[list[float]]] = [[] for _ in held]  # of each order, so that all orders count the same
     said: list[list[str]] = [[] for _ in held]
     rows = verdicts(ask, values, template, system, parse, samples=samples, retries=retries)
     for (i, order), row in zip(jobs, rows, strict=True):
-        heard[i] += [scores for verdict in row if (scores := _scores(verdict, kind, order)) is not None]
+        found = [scores for verdict in row if (scores := _scores(verdict, kind, order)) is not None]
+        heard[i] += [[mean(column) for column in zip(*found, strict=True)]] if found else []
         said[i] += [verdict["said"] for verdict in row]
     for record, found, plan, words in zip(held, heard, plans, said, strict=True):
         if not plan:
@@ -60,12 +61,13 @@ def pair(
         else:
             scores = [mean(column) for column in zip(*found, strict=True)]
             noted = {into: scores} | ({reasons: words} if reasons else {})
-            yield record.having(**noted, gap=scores[0] - scores[1])
+            yield record.having(**noted | {"gap": scores[0] - scores[1]})
 
 
 def _texts(record: Record, candidates: str | tuple[str, ...], text: str) -> list[str]:
     if not isinstance(candidates, str):
-        return [str(value(record, name) or "") for name in candidates]
+        named = [value(record, name) for name in candidates]
+        return [] if None in named else [str(one) for one in named]
     found = value(record, candidates)
     listed = found if isinstance(found, list | tuple) else []
     return [str(c.get(text, "")) if isinstance(c, Mapping) else str(c) for c in listed]
@@ -85,7 +87,7 @@ def _scores(verdict: Mapping[str, Any], kind: str, order: Sequence[int]) -> list
     said, count = verdict.get({"scores": "scores", "choice": "choice", "ranking": "ranking"}[kind]), len(order)
     if kind == "choice":
         shown = [0.5] * count if said == "tie" else [float(place == said) for place in range(count)]
-        if said != "tie" and said not in range(count):
+        if said != "tie" and (isinstance(said, bool) or said not in range(count)):
             return None
     elif not isinstance(said, list | tuple) or len(said) != count:
         return None
@@ -95,7 +97,10 @@ def _scores(verdict: Mapping[str, Any], kind: str, order: Sequence[int]) -> list
             return None
         shown = [1 - places.index(place) / (count - 1) for place in range(count)]
     else:
-        shown = [float(number) for number in said]
+        numbers = [number for one in said if (number := finite(one)) is not None]
+        if len(numbers) < count:
+            return None
+        shown = numbers
     own = [0.0] * count
     for place, number in zip(order, shown, strict=True):
         own[place] = number

@@ -8,7 +8,7 @@ from pydantic import Field
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
 from stillhouse.elicit.generation.asking import Parse
-from stillhouse.elicit.judges.verdict import mean, verdicts
+from stillhouse.elicit.judges.verdict import finite, mean, verdicts
 from stillhouse.elicit.view import value, view
 from stillhouse.records.types import Record
 
@@ -45,7 +45,7 @@ def rubric(
     rows = verdicts(ask, [v for *_, v in jobs], template, system, parse, samples=samples, retries=retries)
     heard: dict[tuple[int, int], dict[str, float]] = {}
     for (i, j, name, _), row in zip(jobs, rows, strict=True):
-        numbers = [float(verdict["score"]) for verdict in row if isinstance(verdict.get("score"), int | float)]
+        numbers = [number for verdict in row if (number := finite(verdict.get("score"))) is not None]
         if numbers:
             heard.setdefault((i, j), {})[name] = mean(numbers)
     for i, record in enumerate(held):
@@ -56,7 +56,13 @@ def _seen(record: Record, candidates: str) -> list[dict[str, Any]]:
     if not candidates:
         return [{}]
     found = value(record, candidates)
-    return [{"candidate": c} for c in found] if isinstance(found, list | tuple) else []
+    return [{"candidate": c} for c in _objects(found)]
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    """The candidates as objects: a text alone has the field `text`."""
+    listed = found if isinstance(found, list | tuple) else []
+    return [dict(c) if isinstance(c, Mapping) else {"text": c} for c in listed]
 
 
 def _scored(
@@ -74,9 +80,9 @@ def _scored(
         return Dropped(record, "no readable verdict")
     means = [mean(list(scores.values())) for scores in found]
     if candidates:
-        rated = [c | {into: m} for c, m in zip(value(record, candidates), means, strict=True)]
+        rated = [c | {into: m} for c, m in zip(_objects(value(record, candidates)), means, strict=True)]
         return record.having(**{candidates: rated})
     if at_least is not None and means[0] < at_least:
         return Dropped(record.having(**{into: means[0]}), f"{into} below {at_least:g}")
     named = {name: score for name, score in found[0].items() if name}
-    return record.having(**{into: means[0]}, **({"aspects": named} if named else {}))
+    return record.having(**{into: means[0]} | ({"aspects": named} if named else {}))

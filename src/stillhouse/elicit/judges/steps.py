@@ -8,10 +8,10 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import replies
+from stillhouse.elicit.generation.asking import prompt_of, replies
 from stillhouse.elicit.judges.gate import VERDICT
-from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import text, view
+from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
 
 
@@ -32,11 +32,11 @@ def steps(
     The template sees the record, `before` (the parts so far, joined) and `part`. `into` becomes a list of {text,
     right}, `right_share` their share, and `first_wrong` the place of the first wrong one, from 0 (-1: none).
     """
-    held = list(records)
-    parts = [[p.strip() for p in re.split(unit, text(record, field)) if p.strip()][:at_most] for record in held]
+    held, split = list(records), _compiled(unit).split
+    parts = [[p.strip() for p in split(text(record, field)) if p and p.strip()][:at_most] for record in held]
     jobs = [(i, j) for i, found in enumerate(parts) for j in range(len(found))]
     prompts = [
-        conversation(template, view(held[i]) | {"before": "\n".join(parts[i][:j]), "part": parts[i][j]}, system=system)
+        prompt_of(template, view(held[i]) | {"before": "\n".join(parts[i][:j]), "part": parts[i][j]}, system=system)
         for i, j in jobs
     ]
     marks: dict[int, list[dict[str, Any]]] = {}
@@ -50,4 +50,12 @@ def steps(
             continue
         right = [mark["right"] for mark in found]
         wrong = right.index(False) if False in right else -1
-        yield record.having(**{into: found}, right_share=sum(right) / len(right), first_wrong=wrong)
+        noted = {into: found, "right_share": sum(right) / len(right), "first_wrong": wrong}
+        yield record.having(**noted)
+
+
+def _compiled(unit: str) -> re.Pattern[str]:
+    try:
+        return re.compile(unit)
+    except re.error as error:
+        raise RecipeError(f"operator 'steps': unit {unit!r} is no regular expression ({error})") from error

@@ -18,8 +18,8 @@ LETTERS = ("A", "B", "C", "D", "E")
 def number(text: str, *, loose: bool = False) -> list[dict[str, Any]]:
     """A number, written plainly ("1,234.50" -> "1234.5"), under `answer`, and what comes before it under `rationale`.
 
-    It is what the last of these announces: "#### 42" (GSM8K), "--> 42", "The answer is $5.", "A: 7", \\boxed{7}; of an equation
-    there, its right side. `loose`: where nothing announces one, the last number of the text.
+    It is what the last of these announces: "#### 42" (GSM8K), "--> 42", "The answer is $5.", "A: 7", \\boxed{7}; of an
+    equation there, its right side. `loose`: where nothing announces one, the last number of the text.
     Used by Fine-tune-CoT (2212.10071), Magister (2212.08410), STaR (2203.14465), LMSI (2210.11610), AFT (2309.02144).
     """
     said = announced_number(text)

@@ -7,6 +7,7 @@ from markdownify import MarkdownConverter
 from stillhouse.elicit.parsers.contract import Unreadable
 
 BUTTON = re.compile(r"\s*([\w+#.-]{0,20}?)\s*Copy code(?P<rest>.*)", re.S)
+BUTTON_LINE = re.compile(r"^[ \t]*[\w+#.-]{0,20}?Copy code[ \t]*$", re.M)
 BLANK = re.compile(r"\n{3,}")
 DEEPEST = 200
 OPENED = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*>")
@@ -23,9 +24,9 @@ def markdown(html: str) -> str:
     if _depth(html) > DEEPEST:
         raise Unreadable("HTML nested too deep")
     converter = MarkdownConverter(heading_style="ATX", bullets="-", escape_asterisks=False, escape_underscores=False)
-    outside, *blocks = converter.convert(html).split("```")
-    parts = [_code(part) if index % 2 == 0 else part for index, part in enumerate(blocks)]
-    return BLANK.sub("\n\n", "```".join([outside, *parts])).strip()
+    parts = converter.convert(html).split("```")
+    cleaned = [_code(part) if index % 2 else BUTTON_LINE.sub("", part) for index, part in enumerate(parts)]
+    return BLANK.sub("\n\n", "```".join(cleaned)).strip()
 
 
 def _code(block: str) -> str:

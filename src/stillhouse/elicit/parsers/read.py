@@ -5,13 +5,13 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from stillhouse.elicit.contract import settings_of
 from stillhouse.elicit.parsers.catalogue import PARSERS
 from stillhouse.elicit.parsers.contract import Parser, Unreadable
 from stillhouse.elicit.parsers.items import sound
+from stillhouse.elicit.plugin import plugin
 from stillhouse.errors import RecipeError
 
 LONGEST = 1_000_000
@@ -45,7 +45,7 @@ def resolve(settings: Mapping[str, Any]) -> tuple[str, Parser]:
     if not isinstance(use, str) or not use:
         raise RecipeError(f"a parse table needs 'use', the name of a parser; there are {', '.join(PARSERS)}")
     if ":" in use:
-        return use, _imported(use)
+        return use, plugin(use, "parser")
     kind = settings.get("kind")
     name = use if kind is None else f"{use}.{kind}"
     if name in PARSERS:
@@ -54,14 +54,6 @@ def resolve(settings: Mapping[str, Any]) -> tuple[str, Parser]:
     if kinds:
         raise RecipeError(f"parser '{use}' has no kind {kind!r}; its kinds are {', '.join(kinds)}")
     raise RecipeError(f"there is no parser '{name}'; there are {', '.join(PARSERS)}")
-
-
-def _imported(name: str) -> Parser:
-    module, _, function = name.partition(":")
-    try:
-        return getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise RecipeError(f"parser '{name}' cannot be imported ({error})") from error
 
 
 @lru_cache(maxsize=256)

@@ -34,9 +34,9 @@ def answer_key(answer: Any, kind: Kind = "text") -> str:
 
     "number": 1,234 = 1234.0 = $1234 = a whole solution that ends with "#### 1234"; 50% = 50; 1/3 = 0.333333333 (nine
     digits count, so that a float that a program printed equals the number that was meant). "math": what is in the box,
-    as LaTeX without what does not change its meaning, or as a number. "choice": the letter in "B", "(b)", "B. bank", or in
-    what a whole solution states, "... The answer is (B)". "yes_no": also true and false. "label" and "text": the words, whatever their case, the space and the punctuation
-    around them.
+    as LaTeX without what does not change its meaning, or as a number. "choice": the letter in "B", "(b)", "B. bank",
+    or what a whole solution states, "... The answer is (B)". "yes_no": also true and false. "label" and "text": the
+    words, whatever their case, the space and the punctuation around them.
     """
     if isinstance(answer, bool):
         answer = "yes" if answer else "no"

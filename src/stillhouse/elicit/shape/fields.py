@@ -1,10 +1,11 @@
 """`write` and `clean`: fields made of fields."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stillhouse.elicit.contract import Dropped, Result
+from stillhouse.elicit.sandboxed import Unfit
 from stillhouse.elicit.templates import render
 from stillhouse.elicit.view import text, view
 from stillhouse.errors import RecipeError
@@ -19,10 +20,19 @@ def write(
     `number` gives every record its place as the field `number`, from 1; `drop` takes fields away.
     """
     for place, record in enumerate(records, start=1):
-        made = record.having(number=place) if number else record
-        for name, template in fields.items():
-            made = made.having(**{name: render(template, view(made)) if isinstance(template, str) else template})
-        yield made if not drop else made.without(*drop)
+        try:
+            made = _written(record.having(number=place) if number else record, fields)
+        except Unfit as error:
+            yield Dropped(record, error.reason)
+        else:
+            yield made.without(*drop) if drop else made
+
+
+def _written(record: Record, fields: Mapping[str, Any]) -> Record:
+    values, made = view(record), {}
+    for name, template in fields.items():
+        made[name] = render(template, values | made) if isinstance(template, str) else template
+    return record.having(**made)
 
 
 def clean(
@@ -40,12 +50,19 @@ def clean(
     for record in records:
         words = text(record, field)
         for expression, to in pairs:
-            words = expression.sub(to, words)
+            words = _put(expression, to, words)
         words = words.strip()
         if words:
             yield record.having(**{field: words[0].upper() + words[1:] if remove else words})
         else:
             yield Dropped(record, "empty after cleaning")
+
+
+def _put(expression: re.Pattern[str], to: str, words: str) -> str:
+    try:
+        return expression.sub(to, words)
+    except (re.error, IndexError) as error:
+        raise RecipeError(f"operator 'clean': {to!r} cannot replace {expression.pattern!r} ({error})") from error
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -37,10 +37,14 @@ def gather(
     at_least: Annotated[int, Field(ge=1)] = 1,
     at_most: Annotated[int, Field(ge=0)] = 0,
 ) -> Iterator[Result]:
-    """One record for all that agree in the fields `by`: the first, with the `fields` (all) of each as a list in `into`."""
+    """One record for all that agree in the fields `by`: the first, with the `fields` (all) of each as a list in `into`.
+
+    Records of different splits are never put together. Groups of fewer than `at_least` are dropped; of larger ones, the
+    first `at_most` (0: all) are listed.
+    """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        groups[repr([value(record, name) for name in by])].append(record)
+        groups[repr([record.split, *(value(record, name) for name in by)])].append(record)
     for group in groups.values():
         chosen = group[: at_most or None]
         members = [{k: v for k, v in view(r).items() if k in fields} if fields else dict(r.fields) for r in chosen]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from stillhouse.elicit.contract import Dropped, Result
+from stillhouse.elicit.sandboxed import Unfit
 from stillhouse.elicit.templates import render
 from stillhouse.elicit.view import text, view
 from stillhouse.errors import RecipeError
@@ -41,8 +42,12 @@ def mine(
                     break
                 found += 1
                 values = view(record) | {k: v or "" for k, v in match.groupdict().items()}
-                made = {name: render(template, values) for name, template in pattern.fields.items()}
-                yield record.child(Origin(pattern.name), **made, pattern=pattern.name)
+                try:
+                    made = {name: render(template, values) for name, template in pattern.fields.items()}
+                except Unfit as error:
+                    yield Dropped(record, error.reason)
+                else:
+                    yield record.child(Origin(pattern.name), **made | {"pattern": pattern.name})
         if not found:
             yield Dropped(record, "no match")
 

@@ -39,15 +39,15 @@ def mix(
     """
     if choices not in sets:
         raise RecipeError(f"operator 'mix' draws from the set '{choices}'; there are {', '.join(sorted(sets))}")
-    known = {str(value(choice, id)): choice for choice in sets[choices]}
+    known = {str(value(choice, id) if rules else place): choice for place, choice in enumerate(sets[choices])}
     for rule in rules:
         if missing := [name for name in rule.choices if name not in known]:
             raise RecipeError(f"operator 'mix' has no choice '{missing[0]}' in '{choices}'; it has {', '.join(known)}")
     ruled = {rule.value: rule.choices for rule in rules}
     for record in records:
         weights = ruled.get(str(value(record, by))) if rules else dict.fromkeys(known, 1.0)
-        if not weights:
-            yield Dropped(record, f"no rule for its {by}")
+        if not weights or not any(weights.values()):
+            yield Dropped(record, f"no rule for its {by}" if rules else "nothing to draw from")
             continue
         drawn = rng.choices(list(weights), list(weights.values()))[0]
         yield record.having(**{into: view(known[drawn])})

@@ -1,0 +1,52 @@
+"""Code Alpaca: as Alpaca, with code alone for seeds, rules that spare words of code, and layouts for both kinds."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from stillhouse.endpoints.base import Sampling
+from stillhouse.records.types import Message
+from tests.recipes.kitchen.cooking import Cooked, cooked
+
+LANGUAGES = ("Python", "Rust", "Go", "Lua", "Perl", "Ruby", "Swift")
+
+
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+    """A teacher with a task on maps and graphs, one on a piece of code, and one that wants a picture."""
+    seed = sum(map(ord, prompt[-1].content))
+    language = LANGUAGES[seed % 7]
+    return (
+        f" Write a program in {language} that finds node {seed} in a graph held as a map\n4. Input:\n<noinput>\n"
+        f"4. Output:\ndef find(graph):\n    # all nodes\n    return {seed}\n"
+        f"###\n5. Instruction: Shorten this {language} line, number {seed}\n5. Input:\nx = {seed} + 0\n"
+        f"5. Output:\nx = {seed}\n"
+        f"###\n6. Instruction: Show the picture {seed} on a page in {language}\n6. Input:\n<noinput>\n6. Output:\nno"
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
+    folder: Path = tmp_path_factory.mktemp("code-alpaca")
+    return cooked("code-alpaca", script, folder, "stage.grow.rounds=1")
+
+
+def test_all_that_is_shown_is_code_by_people(run: Cooked) -> None:
+    known = {r.fields["instruction"] for r in run.laps[0]["seeds"] if r.split == "train"}
+    for call in run.calls:
+        shown = re.findall(r"^\d\. Instruction: (.+)$", call.user, re.M)
+        assert len(shown) == 3 and set(shown) <= known
+        assert "names its programming language" in call.user and "opens no file" in call.user
+
+
+def test_words_of_programming_pass_and_pictures_do_not(run: Cooked) -> None:
+    dropped = run.funnel("fit-tasks")["dropped"]
+    assert dropped == {"blacklisted words": 5}
+    assert any(r.fields["instruction"].startswith("Write a program") for r in run.laps[-1]["pool"])
+
+
+def test_code_reaches_the_student_with_its_indents(run: Cooked) -> None:
+    answers = [r.responses[0].text for r in run.records if r.answers("teacher")]
+    assert any(text.startswith("def find(graph):\n    # all nodes\n    return") for text in answers)
+    prompts = [r.messages[-1].content for r in run.records if r.answers("teacher")]
+    assert {"### Input:\nx = " in prompt for prompt in prompts} == {True, False}
