@@ -39,14 +39,14 @@ def staged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Run.create(recipe, folder or Path("runs") / recipe.name)
 
     def stage(name: str):
-        def work(run: Run) -> Path:
-            called.append(f"{name} {run.folder}")
+        def work(run: Run, again: str = "") -> Path:
+            called.append(f"{name} {run.folder}{f' again={again}' if again else ''}")
             return run.report_file
 
         return work
 
-    def distill(recipe: str, *overrides: str, folder: Path | None = None) -> Run:
-        with prepare(recipes.load(recipe, overrides), folder) as run:
+    def distill(recipe: str, *overrides: str, folder: Path | None = None, full: bool = False) -> Run:
+        with prepare(recipes.load(recipe, overrides, full=full), folder) as run:
             called.append(f"distill {run.folder} steps={run.recipe.stage[-1].train.steps}")
         return run
 
@@ -110,6 +110,41 @@ def test_one_stage_at_a_time(staged: list[str]) -> None:
         assert runner.invoke(app, [verb, "quickstart"]).exit_code == 0
     assert runner.invoke(app, ["elicit", "runs/quickstart"]).exit_code == 0
     assert staged == [f"{verb} runs/quickstart" for verb in ("elicit", "train", "evaluate", "elicit")]
+
+
+TWO_SIZES = """
+[[step]]
+use = "label"
+template = "{{ instruction }}"
+[[train.objective]]
+use = "sft"
+on = "teacher"
+[train]
+steps = 3
+[full]
+"train.steps" = 700
+"""
+
+
+def test_full_is_as_large_as_published_and_changes_come_after_it(staged: list[str]) -> None:
+    Path("mine.toml").write_text(TWO_SIZES)
+    for number, changes in enumerate(([], ["--full"], ["--full", "train.steps=9"])):
+        result = runner.invoke(app, ["run", "mine.toml", *changes, "--folder", f"run-{number}"])
+        assert result.exit_code == 0, result.output
+    assert [line.split("=")[1] for line in staged] == ["3", "700", "9"]
+    assert runner.invoke(app, ["elicit", "mine.toml", "--full"]).exit_code == 0
+    assert Run.open("runs/mine").recipe.stage[0].train.steps == 700
+
+
+def test_elicit_takes_changes_of_the_steps_and_a_step_to_ask_again(staged: list[str]) -> None:
+    Path("mine.toml").write_text(TWO_SIZES)
+    for args in (["mine.toml"], ["runs/mine", "step.0.max_new_tokens=7"], ["runs/mine", "--again", "label"]):
+        result = runner.invoke(app, ["elicit", *args])
+        assert result.exit_code == 0, result.output
+    assert staged == ["elicit runs/mine", "elicit runs/mine", "elicit runs/mine again=label"]
+    run = Run.open("runs/mine", exclusive=False)
+    assert run.recipe.stage[0].step[0].max_new_tokens == 7
+    assert [change["key"] for change in run.manifest["changes"]] == ["stage.main.step.0.max_new_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +235,7 @@ from stillhouse import recipes
 from stillhouse.run import Run
 from pathlib import Path
 module = ModuleType("stillhouse.stages")
-def distill(recipe, *overrides, folder=None):
+def distill(recipe, *overrides, folder=None, full=False):
     with Run.create(recipes.load(recipe), Path("held")) as run:
         print("held", flush=True)
         time.sleep(60)

@@ -15,7 +15,7 @@ from stillhouse.errors import RecipeError, RunError
 from stillhouse.laps import Lap, key_of, write_account
 from stillhouse.party import Party
 from stillhouse.progress import Advance, progress, say
-from stillhouse.recipe import Recipe, Step
+from stillhouse.recipe import Model, Recipe, Step
 from stillhouse.records.read import read_records, read_set, split_by_hash
 from stillhouse.records.store import write_atomic, write_jsonl
 from stillhouse.records.types import Record
@@ -44,17 +44,23 @@ class Elicitation:
     def do(self, lap: Lap) -> list[Record]:
         """The steps of one lap, or what they made when they were done before; writes records.jsonl."""
         student = next((m for done in reversed(self._done) if done.train and (m := self._model(done))), None)
-        self._key = key_of(lap, self._key, self.sets, self._again, str(student) if lap.asks_student else "")
+        who = str(student.relative_to(self.run.folder)) if lap.asks_student and student else ""
+        self._key = key_of(lap, self._key, self.sets, self._again, who)
         if lap.is_elicited(self._key):
             self.sets = lap.sets(self.sets)
         else:
             self.sets = self._cook(lap, student)
         self._done.append(lap)
         learnt = _to_learn(lap, self.sets)
-        if lap.stage.step or not self.run.records.exists():
+        if any(done.stage.step for done in self._done) or not self.run.records.exists():
             write_jsonl(self.run.records, (record.to_json() for record in learnt))
         write_account(self.run, self._done)
         return learnt
+
+    def finish(self) -> None:
+        """All that could be done is done: what was wanted anew is there, and may be wanted anew again."""
+        if (self.run.kitchen / AGAIN).exists():
+            write_atomic(self.run.kitchen / AGAIN, json.dumps({"counts": self._again, "wanted": ""}) + "\n")
 
     def _cook(self, lap: Lap, student: Path | None) -> dict[str, list[Record]]:
         run, began = self.run, time.perf_counter()
@@ -67,7 +73,7 @@ class Elicitation:
             kitchen = Kitchen(
                 Cast(party, student, self._endpoints),
                 notebook,
-                models=recipe.roles | {"teacher": recipe.teacher},
+                models={"student": Model(), "untrained": Model()} | recipe.roles | {"teacher": recipe.teacher},
                 templates=recipe.templates,
                 split=lambda records: _split(recipe, records),
                 again=self._again,
@@ -116,19 +122,26 @@ def _to_learn(lap: Lap, sets: Mapping[str, Sequence[Record]]) -> list[Record]:
 
 
 def _wanted_again(run: Run, step: str) -> dict[str, int]:
-    """How often each step's answers were wanted anew, `step` once more now. Raises RunError for an unknown step."""
+    """How often each step's answers were wanted anew, `step` once more now, unless that was stopped on the way.
+
+    Raises RunError for an unknown step, and once the run has begun to train on the answers.
+    """
     path = run.kitchen / AGAIN
     try:
-        counts: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        counts = {}
-    if step:
-        titles = [s.title for stage in run.recipe.stage for s in stage.step]
-        if step not in titles:
-            raise RunError(f"{run.folder} has no step '{step}'; its steps are {', '.join(titles) or 'none'}")
-        counts = counts | {step: counts.get(step, 0) + 1}
-        path.parent.mkdir(exist_ok=True)
-        write_atomic(path, json.dumps(counts) + "\n")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        counts, wanted = dict(found["counts"]), found["wanted"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        counts, wanted = {}, ""
+    if not step or step == wanted:
+        return counts
+    titles = [s.title for stage in run.recipe.stage for s in stage.step]
+    if step not in titles:
+        raise RunError(f"{run.folder} has no step '{step}'; its steps are {', '.join(titles) or 'none'}")
+    if (run.folder / "train").exists():
+        raise RunError(f"{run.folder} has learnt from the answers of '{step}'; ask anew in a run of its own (--folder)")
+    counts |= {step: counts.get(step, 0) + 1}
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, json.dumps({"counts": counts, "wanted": step}) + "\n")
     return counts
 
 

@@ -73,8 +73,10 @@ class Lap:
         return {name: list(records) for name, records in before.items()} | read
 
     def keep(self, key: str, before: Mapping[str, Sequence[Record]], dishes: Dishes) -> None:
-        """Write what it made; last of all that it is done."""
+        """Write what it made, in place of what it made before; last of all that it is done."""
         (self.folder / "sets").mkdir(parents=True, exist_ok=True)
+        for stale in (self.folder / DONE, *(self.folder / "sets").glob("*.jsonl")):
+            stale.unlink(missing_ok=True)
         for name, records in dishes.sets.items():
             if list(before.get(name, ())) != records:
                 write_jsonl(self.folder / "sets" / f"{name}.jsonl", (r.to_json() for r in records))
@@ -120,10 +122,16 @@ def key_of(lap: Lap, before: str, sets: Mapping[str, Sequence[Record]], again: M
     recipe = lap.run.recipe
     models = [recipe.teacher.model_dump(mode="json"), {n: m.model_dump(mode="json") for n, m in recipe.roles.items()}]
     steps = [step.model_dump(mode="json", exclude={"batch_size"}) for step in lap.stage.step]
-    begun = {name: [record.key for record in records] for name, records in sets.items()} if not before else {}
+    begun = {name: list(map(_content, records)) for name, records in sets.items()} if not before else {}
     return content_key(
         [before, lap.round, lap.stage.until, steps, recipe.templates, models, begun, dict(again), student]
     )
+
+
+def _content(record: Record) -> list[Any]:
+    """All of a record that a step can see."""
+    turns, answers = [[m.role, m.content] for m in record.messages], [[r.source, r.text] for r in record.responses]
+    return [turns, answers, record.split, record.fields]
 
 
 def write_account(run: Run, done: Sequence[Lap]) -> None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+SetName = Annotated[str, Field(pattern=r"^(\w[\w -]*)?$")]
 Source = Annotated[str, Field(min_length=1)]
 Select = Literal["importance", "greedy", "uniform", "last"]
 
@@ -80,7 +81,7 @@ class Data(Section):
     """
 
     seeds: str = "builtin"
-    sets: dict[str, str] = Field(default_factory=dict)
+    sets: dict[SetName, str] = Field(default_factory=dict)
     text: str = "builtin"
     valid: Fraction = 0.1
     held_out: Fraction = 0.1
@@ -103,10 +104,10 @@ class Step(BaseModel):
 
     use: str = "label"
     name: str = ""
-    input: str | tuple[str, ...] = "records"
-    output: str = ""
+    input: SetName | Annotated[tuple[SetName, ...], Field(min_length=1)] = "records"
+    output: SetName = ""
     add: bool = False
-    dropped: str = ""
+    dropped: SetName = ""
     when: str = ""
     splits: tuple[str, ...] = ("", "train", "test")
     role: str = "teacher"
@@ -249,7 +250,7 @@ class Stage(Section):
     rounds: Positive = 1
     until: str = ""
     start: Literal["last", "base"] = "last"
-    train_on: str = "records"
+    train_on: SetName = "records"
     step: tuple[Step, ...] = ()
     train: Train | None = None
     eval: tuple[Eval, ...] = ()
@@ -281,6 +282,14 @@ class Recipe(Section):
         names = [s.name for s in self.stage]
         if len(set(names)) != len(names):
             raise ValueError(f"stages need different names, found {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def names_are_free(self) -> "Recipe":
+        if taken := self.data.sets.keys() & {"", "records", "seeds"}:
+            raise ValueError(f"data.sets has '{min(taken)}', which a run makes itself from data.seeds; name it otherwise")
+        if taken := self.roles.keys() & {"", "teacher", "student", "untrained"}:
+            raise ValueError(f"roles has '{min(taken)}', which every run has; give [{min(taken) or 'roles.NAME'}] instead")
         return self
 
     @model_validator(mode="after")

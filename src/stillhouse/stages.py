@@ -84,6 +84,7 @@ def elicit(run: Run, endpoints: Mapping[str, Endpoint] | None = None, *, again: 
             say(f"elicit: {lap.name} asks the student, which is to be trained first: stillhouse train {run.folder}")
             break
         records = work.do(lap)
+    work.finish()
     return records
 
 

@@ -188,7 +188,7 @@ def test_builtin_seeds():
 def test_torch_free_rooms():
     """records and elicit start without torch, and so do the endpoints that need no model."""
     code = (
-        "import sys, stillhouse.records, stillhouse.elicit.collect, stillhouse.endpoints.scripted, "
+        "import sys, stillhouse.records, stillhouse.elicit.kitchen, stillhouse.endpoints.scripted, "
         "stillhouse.endpoints.recorded, stillhouse.endpoints.server; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

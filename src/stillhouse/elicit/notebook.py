@@ -61,11 +61,13 @@ class Notebook:
         self._journal.sync()
 
     def _remember(self, row: dict[str, Any]) -> None:
-        answer = row.get("answer")
-        if isinstance(answer, dict) and answer.get("finish") != "error":
-            self._answers[row["key"]] = Answer(**answer)
-        elif "value" in row:
-            self._values[row["key"]] = row["value"]
+        """Rows of another kind, or of another version, are left alone: what they answer is owed again."""
+        key, answer = row.get("key"), row.get("answer")
+        if isinstance(answer, dict) and isinstance(key, str):
+            if answer.get("finish") != "error" and answer.keys() <= Answer.__dataclass_fields__.keys():
+                self._answers[key] = Answer(**answer)
+        elif isinstance(key, str) and "value" in row:
+            self._values[key] = row["value"]
 
 
 def row_of(

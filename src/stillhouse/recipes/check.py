@@ -58,18 +58,30 @@ def check_steps(recipe: Recipe, path: Path) -> None:
     from stillhouse.elicit.check import check_operator
     from stillhouse.elicit.templates import check_guard
 
+    known = {"records", "seeds", *recipe.data.sets}
+    known |= {name for stage in recipe.stage for step in stage.step for name in (step.output, step.dropped) if name}
     for stage in recipe.stage:
         where = "step" if len(recipe.stage) == 1 else f"stage.{stage.name}.step"
+        if stage.train_on not in known:
+            raise RecipeError(f"{path}: stage.{stage.name}.train_on: {_no_set(stage.train_on, known)}.")
         for i, step in enumerate(stage.step):
             try:
                 check_operator(resolve(step.use), step.settings, recipe.templates)
                 check_guard(step.when)
+                if unknown := [name for name in step.inputs if name not in known]:
+                    raise RecipeError(_no_set(unknown[0], known))
             except ConfigError as error:
                 raise RecipeError(f"{path}: {where}.{i} ({step.title}): {str(error).rstrip('.')}.") from error
         try:
             check_guard(stage.until)
         except ConfigError as error:
             raise RecipeError(f"{path}: stage.{stage.name}.until: {str(error).rstrip('.')}.") from error
+
+
+def _no_set(name: str, known: set[str]) -> str:
+    close = nearest(name, known)
+    hint = f"did you mean {close!r}? " if close else ""
+    return f"there is no set {name!r}; {hint}There are {', '.join(sorted(known))}"
 
 
 def check_objectives(recipe: Recipe, path: Path) -> None:

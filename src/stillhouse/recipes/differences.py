@@ -7,13 +7,14 @@ from typing import Any
 from stillhouse.recipe import Recipe
 
 STEPS, EVALUATION = "stage.*.train.steps", "stage.*.eval*"
-ELICITATION = ("stage.*.step*", "stage.*.rounds", "stage.*.until", "templates*", "roles*")
+ELICITATION = ("stage.*.step", "stage.*.step.*", "stage.*.rounds", "stage.*.until", "templates*", "roles*")
 
 CHANGEABLE = (
     "name",
     "about",
     "paper",
     "differs",
+    "full*",
     "stage.*.step.*.batch_size",
     STEPS,
     "stage.*.train.micro_tokens",

@@ -50,11 +50,9 @@ def read_row(row: dict[str, Any], where: str) -> Record:
 def read_fields(row: dict[str, Any], where: str) -> Record:
     """The record of a row of a named set, which may be anything: fields alone, where there is no prompt."""
     known = ("messages", "instruction", *PROMPTS)
-    return (
-        read_row(row, where)
-        if any(row.get(name) for name in known)
-        else Record((), (), _split(row, where), _fields(row))
-    )
+    if any(row.get(name) for name in known):
+        return read_row(row, where)
+    return Record((), (), _split(row, where), _fields(row))
 
 
 def _conversation(row: dict[str, Any], where: str) -> tuple[list[Message], list[str]]:

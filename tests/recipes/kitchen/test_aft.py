@@ -69,7 +69,7 @@ def test_graded_feedback_takes_the_place_of_right_and_wrong() -> None:
     record = Record(fields={"question": "?", "candidates": graded})
     settings = Layout(**(layout | {"prompt": "?"}))
     (made,) = assemble([record], random.Random(0), layouts=(settings,))
-    assert [r.score for r in made.responses] == [0.5, 0.9]
+    assert isinstance(made, Record) and [r.score for r in made.responses] == [0.5, 0.9]
 
 
 def test_held_out_questions_are_all_there_whether_the_student_knows_them_or_not(run: Cooked) -> None:

@@ -31,7 +31,7 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     folder: Path = tmp_path_factory.mktemp("alpaca")
-    return cooked("alpaca", script, folder, "stage.grow.rounds=2")
+    return cooked("alpaca", script, folder, "stage.grow.rounds=2", "stage.grow.step.tasks.calls=5")
 
 
 def test_three_demonstrations_by_people_in_every_round(run: Cooked) -> None:

@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
 def test_one_completion_writes_a_whole_transcript_about_the_question(run: Cooked) -> None:
     asked = run.asked("Write the rest of the transcript")
     assert len(asked) >= 12
-    assert all(call.user.rstrip().endswith("[AI] Hello! What can I do for you?") for call in asked)
+    assert all("[Human] Hello!\n[AI] Hello! What can I do for you?" in call.user for call in asked)
     assert run.funnel("whole transcripts")["dropped"] == {
         "unreadable: no turns": 12 - run.funnel("whole transcripts")["kept"]
     }

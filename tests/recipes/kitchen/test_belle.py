@@ -37,7 +37,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     folder: Path = tmp_path_factory.mktemp("belle")
-    return cooked("belle", script, folder, "stage.grow.rounds=1", "stage.teach.step.how-many.share=0.5")
+    changes = ("stage.grow.rounds=1", "stage.grow.step.tasks.calls=5", "stage.teach.step.how-many.share=0.5")
+    return cooked("belle", script, folder, *changes)
 
 
 def test_three_chinese_demonstrations_by_people(run: Cooked) -> None:

@@ -28,7 +28,7 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     folder: Path = tmp_path_factory.mktemp("code-alpaca")
-    return cooked("code-alpaca", script, folder, "stage.grow.rounds=1")
+    return cooked("code-alpaca", script, folder, "stage.grow.rounds=1", "stage.grow.step.tasks.calls=5")
 
 
 def test_all_that_is_shown_is_code_by_people(run: Cooked) -> None:

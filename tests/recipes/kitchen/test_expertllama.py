@@ -25,11 +25,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
     asked = prompt[-1].content
     if asked.endswith("Expert:"):
         number = asked.count("e")
-        return (
-            ""
-            if number % 9 == 0
-            else f" You are expert {number}, who knows it all.\n\nInstruction: Another.\nExpert: No"
-        )
+        known = f" You are expert {number}, who knows it all.\n\nInstruction: Another.\nExpert: No"
+        return known if number % 9 else ""
     return OPENINGS[len(asked) % len(OPENINGS)][0]
 
 

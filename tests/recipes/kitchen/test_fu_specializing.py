@@ -30,7 +30,9 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
-    return cooked("fu-specializing", Teacher(), tmp_path_factory.mktemp("fu"), "data.limit=8")
+    return cooked(
+        "fu-specializing", Teacher(), tmp_path_factory.mktemp("fu"), "data.limit=8", "step.solutions.samples=40"
+    )
 
 
 def test_forty_samples_after_eight_demonstrations(run: Cooked) -> None:

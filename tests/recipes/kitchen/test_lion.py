@@ -28,9 +28,9 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
     if "Make up one new instruction" in asked:
         kind = "hard" if "found hard" in asked else "easy"
         seed = sum(map(ord, asked))
-        if seed % 5 == 0:
+        if seed % 3 == 0:
             return "Name a matter that wants looking into"  # every time the same
-        return f"{VERBS[seed % 7]} {kind} {THINGS[seed % 6]} {seed} {THINGS[(seed + 1) % 6]}"
+        return f"{VERBS[seed % 7]} {kind} {THINGS[seed % 6]} {seed} {THINGS[seed // 7 % 6]} {seed % 89} {seed % 97}"
     return f"Teacher on {len(asked)} letters."
 
 

@@ -33,7 +33,9 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
-    return cooked("lmsi", script, tmp_path_factory.mktemp("lmsi"), "data.limit=8", student=Model())
+    return cooked(
+        "lmsi", script, tmp_path_factory.mktemp("lmsi"), "data.limit=8", "step.paths.samples=32", student=Model()
+    )
 
 
 def test_the_model_asks_itself_and_no_other_teacher(run: Cooked) -> None:
@@ -67,7 +69,7 @@ def test_four_formats_of_every_path(run: Cooked) -> None:
 def test_questions_need_no_labels(tmp_path: Path) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(json.dumps({"question": "How many?", "split": "train"}))
-    made = cooked("lmsi", script, tmp_path, f"seeds={seeds}", student=Model())
+    made = cooked("lmsi", script, tmp_path, f"seeds={seeds}", "step.paths.samples=32", student=Model())
     assert len(learnt(made.records)) == 4 * 12
 
 

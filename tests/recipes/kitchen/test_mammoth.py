@@ -55,9 +55,11 @@ def place(record: Record) -> int:
 
 
 def test_words_are_written_where_there_are_none_and_kept_where_there_are(run: Cooked) -> None:
-    assert {numbers(call.user.rsplit("Problem: ", 1)[-1])[0] for call in run.asked("step by step")} == {1, 2, 3, 4, 5, 6}
+    asked = {numbers(call.user.rsplit("Problem: ", 1)[-1])[0] for call in run.asked("step by step")}
+    assert asked == set(range(1, 7))
     assert run.funnel("right words")["dropped"] == {"wrong answer": 1}  # it is wrong about 5
-    words = {place(r): r.responses[0].text for r in run.records if r.split == "train" and TRIGGER not in r.messages[0].content}
+    taught = [r for r in run.records if r.split == "train" and TRIGGER not in r.messages[0].content]
+    words = {place(r): r.responses[0].text for r in taught}
     assert words.keys() == {1, 2, 3, 4, 6, 7, 11, 12}
     assert words[7].startswith("He had 7") and words[1].startswith("Together 1 + 21")
 
@@ -71,9 +73,7 @@ def test_programs_are_run_and_kept_when_the_result_is_right(run: Cooked) -> None
 
 
 def test_a_trigger_sentence_is_all_that_tells_the_forms_apart(run: Cooked) -> None:
-    views = {place(r): [] for r in run.records}
-    for record in run.records:
-        views[place(record)].append(record.messages[0].content)
+    views = [[r.messages[0].content for r in run.records if place(r) == i] for i in range(13)]
     words, program = sorted(views[3], key=len)
     assert program.startswith(words) and program.removeprefix(words).strip().startswith(TRIGGER)
     assert len(views[1]) == 1 and len(views[12]) == 2

@@ -32,13 +32,13 @@ class Teacher:
 
     def __call__(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
         asked = prompt[-1].content
-        turn, question = self._turns.next(asked), last_question(asked)
+        turn, question = self._turns.next(asked) % len(WAYS), last_question(asked)
         wrong = turn == 7 or (lonely(question) and turn > 0)
         return f"{WAYS[turn]} The answer is {-1 if wrong else MATH[question]['answer']}."
 
 
 def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """Without a memory: a chain of its own for every question put, from how many were put before."""
+    """One teacher for all runs, so that a question's chains differ."""
     return TURNING(prompt, sampling)
 
 

@@ -1,5 +1,6 @@
 """Mixed Distill: words and programs checked each in its own way, a prefix for each form, a vote over both."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -10,27 +11,39 @@ from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
-RIGHT_WORDS, WRONG_WORDS = "Add them: {a} + {b} = {s}. The answer is {s}.", "Surely more. The answer is {w}."
+RIGHT_WORDS, WRONG_WORDS = "Add them: {a} + {b} = {s}. The answer is {s}.", "Surely more. The answer is 7."
 PROGRAM = "```python\ndef solution():\n    return {a} + {b}\n```"
-BROKEN, OFF = "```python\ndef solution():\n    return {a} +\n```", "```python\ndef solution():\n    return {w}\n```"
+BROKEN, OFF = "```python\ndef solution():\n    return {a} +\n```", "```python\ndef solution():\n    return 7\n```"
+TURNS = itertools.count(1)
 
 
-def said(template: str, question: str) -> str:
-    a, b = map(int, re.findall(r"\d+", question)[:2])
-    return template.replace("{a}", str(a)).replace("{b}", str(b)).replace("{s}", str(a + b)).replace("{w}", "7")
+def numbers(asked: str) -> list[int]:
+    """The numbers of the question, the last problem of a prompt."""
+    question = asked.rsplit("Problem: ", 1)[-1]
+    return [int(found) for found in re.findall(r"\d+", question)] + [1, 1]
+
+
+def said(template: str, asked: str) -> str:
+    a, b, *_ = numbers(asked)
+    return template.replace("{a}", str(a)).replace("{b}", str(b)).replace("{s}", str(a + b))
 
 
 def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
     """Adds the first two numbers; of sums it knows, it gets some wrong in words, others in programs."""
     asked = prompt[-1].content
-    question = asked.rsplit("Problem: ", 1)[-1].partition("\n")[0].partition("] ")[2] or asked.rsplit("Problem: ", 1)[-1]
-    first = int((re.findall(r"\d+", question) or ["0"])[0])
-    question = question if len(re.findall(r"\d+", question)) > 1 else "1 and 2"
-    if "Write a Python function" in asked:
-        return said([PROGRAM, BROKEN, OFF][first % 3], question)
+    first, *_ = numbers(asked)
+    if "Write a Python function" in asked or asked.startswith("[program]"):
+        return said([PROGRAM, BROKEN, OFF][first % 3], asked)
+    return said(WRONG_WORDS if first % 4 == 3 else RIGHT_WORDS, asked)
+
+
+def student(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+    """Held-out sums: no program of 8 runs, and the words on 16 are never twice the same."""
+    asked = prompt[-1].content
+    first, *_ = numbers(asked)
     if asked.startswith("[program]"):
-        return said(PROGRAM, question).strip("`").removeprefix("python\n").strip()
-    return said(WRONG_WORDS if first % 4 == 3 else RIGHT_WORDS, question)
+        return said(PROGRAM if first > 8 else "```\nprint(no such thing)\n```", asked)
+    return f"The answer is {next(TURNS)}." if first == 16 else said(RIGHT_WORDS, asked)
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +59,6 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def student(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """Words are right about 8 and 24 and otherwise not, nor ever of one mind; programs are right about 16 and 24."""
-    question = prompt[-1].content.partition("] ")[2]
-    first = int(re.findall(r"\d+", question)[0])
-    if prompt[-1].content.startswith("[program]"):
-        return said(PROGRAM if first > 8 else "```\nprint(no such thing)\n```", question)
-    if first == 16:
-        student.turn += 1  # type: ignore[attr-defined]
-        return f"The answer is {student.turn}."  # type: ignore[attr-defined]
-    return said(RIGHT_WORDS, question)
-
-
-student.turn = 0  # type: ignore[attr-defined]
-
-
 @pytest.fixture(scope="module")
 def run(sums: str, tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     folder: Path = tmp_path_factory.mktemp("mixed-distill")
@@ -68,7 +66,7 @@ def run(sums: str, tmp_path_factory: pytest.TempPathFactory) -> Cooked:
 
 
 def firsts(run: Cooked, name: str, lap: int = 0) -> set[int]:
-    return {int(re.findall(r"\d+", str(r.fields["question"]))[0]) for r in run.laps[lap][name]}
+    return {numbers(str(r.fields["question"]))[0] for r in run.laps[lap][name]}
 
 
 def test_each_form_is_kept_where_its_own_answer_is_right(run: Cooked) -> None:

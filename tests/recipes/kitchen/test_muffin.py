@@ -15,7 +15,7 @@ SAME = "None of them is red, as the text says."
 
 
 def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """A teacher that repeats itself for one facet, finds every other human instruction fit, and knows when to give up."""
+    """A teacher that repeats itself for one facet, finds some human instructions fit, and knows when to give up."""
     asked = prompt[-1].content
     if "What can be noticed" in asked:
         return FACETS

@@ -1,4 +1,4 @@
-"""Orca: a mix of system messages for each collection, a cap for each task, an assistant's answers before the teacher's."""
+"""Orca: a mix of system messages for each collection, a cap for each task, an assistant first, then the teacher."""
 
 import json
 from collections import Counter

@@ -20,9 +20,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
     asked, told = said["user"], said.get("system", "")
     if "Answer to be judged:" in asked:
         judged = asked.partition("Answer to be judged:")[2]
-        return (
-            "Score: 10" if STEPS in judged and "small" not in judged else "Score: 8" if DIRECT in judged else "Score: 2"
-        )
+        steps = STEPS in judged and "small" not in judged
+        return "Score: 10" if steps else "Score: 8" if DIRECT in judged else "Score: 2"
     if "conversation of a doctor with a patient who" in asked:
         return "Doctor: What brings you here?\nPatient: My knee, since Monday."
     return f"[{told[:40]}] an answer"

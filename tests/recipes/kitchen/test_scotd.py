@@ -32,7 +32,7 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
-    return cooked("scotd", Teacher(), tmp_path_factory.mktemp("scotd"), "data.limit=10")
+    return cooked("scotd", Teacher(), tmp_path_factory.mktemp("scotd"), "data.limit=10", "step.thoughts.samples=30")
 
 
 def test_thirty_samples_after_seven_demonstrations(run: Cooked) -> None:
@@ -60,7 +60,7 @@ def test_the_variant_that_keeps_right_chains_only(tmp_path: Path) -> None:
 
 
 def test_the_variant_with_few_chains_keeps_those_that_differ(tmp_path: Path) -> None:
-    made = cooked("scotd", Teacher(), tmp_path, "step.chains.k=3", "data.limit=4")
+    made = cooked("scotd", Teacher(), tmp_path, "step.chains.k=3", "data.limit=4", "step.thoughts.samples=30")
     by_question: dict[str, set[str]] = {}
     for record in learnt(made.records):
         by_question.setdefault(record.fields["question"], set()).add(record.fields["rationale"])

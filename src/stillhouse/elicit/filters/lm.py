@@ -7,7 +7,8 @@ from typing import Literal
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.templates import TooLarge, conversation
+from stillhouse.elicit.sandboxed import Unfit
+from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import text, view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Message, Record
@@ -124,8 +125,8 @@ def _prompts(record: Record, answer: str, templates: tuple[str, str, str], compa
             return [given]
         other = conversation(without, values, system=system) if without or template else (Message("user", ""),)
         return [given, other]
-    except TooLarge:
-        return "prompt too long"
+    except Unfit as error:
+        return error.reason
 
 
 def _value(score: str, logp: Sequence[Logp]) -> float | None:

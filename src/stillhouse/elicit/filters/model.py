@@ -12,7 +12,8 @@ from pydantic import Field
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
 from stillhouse.elicit.plugin import plugin
-from stillhouse.elicit.templates import TooLarge, conversation, render
+from stillhouse.elicit.sandboxed import TooLarge, Unfit
+from stillhouse.elicit.templates import conversation, render
 from stillhouse.elicit.view import view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
@@ -49,19 +50,21 @@ def model(
     source = iter(records)
     while batch := list(islice(source, TOGETHER)):
         texts = [_text(record, template) for record in batch]
-        scores = iter(score([text for text in texts if text]))
+        scores = iter(score([text for text in texts if isinstance(text, str) and text]))
         for record, text in zip(batch, texts, strict=True):
-            if text:
+            if isinstance(text, Unfit):
+                yield Dropped(record, "too long to score" if isinstance(text, TooLarge) else text.reason)
+            elif text:
                 yield _decided(record, next(scores), at_least, at_most, into)
             else:
-                yield Dropped(record, "nothing to score" if text == "" else "too long to score")
+                yield Dropped(record, "nothing to score")
 
 
-def _text(record: Record, template: str) -> str | None:
+def _text(record: Record, template: str) -> str | Unfit:
     try:
         return render(template, view(record))
-    except TooLarge:
-        return None
+    except Unfit as error:
+        return error
 
 
 def _imported(name: str) -> Score:

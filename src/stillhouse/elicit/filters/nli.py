@@ -10,7 +10,8 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.templates import TooLarge, conversation
+from stillhouse.elicit.sandboxed import TooLarge, Unfit
+from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import text, view
 from stillhouse.records.types import Record
 
@@ -74,8 +75,8 @@ def _prompts(record: Record, premise: str, hypothesis: str, direction: str, temp
     pairs = {"forward": [(one, other)], "backward": [(other, one)], "both": [(one, other), (other, one)]}[direction]
     try:
         return [conversation(template, view(record) | {"premise": a, "hypothesis": b}) for a, b in pairs]
-    except TooLarge:
-        return "too long to judge"
+    except Unfit as error:
+        return "too long to judge" if isinstance(error, TooLarge) else error.reason
 
 
 def _scores(ask: Ask, prompts: Sequence[Prompt], yes: str, no: str, samples: int) -> list[float | None]:

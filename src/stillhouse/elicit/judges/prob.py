@@ -12,7 +12,8 @@ from pydantic import Field
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
 from stillhouse.elicit.generation.asking import asked
-from stillhouse.elicit.templates import TooLarge, conversation
+from stillhouse.elicit.sandboxed import Unfit
+from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
@@ -91,8 +92,8 @@ def _prompts(record: Record, template: str, system: str, swap: Sequence[str]) ->
         orders.append(values | {one: values[two], two: values[one]})
     try:
         return [conversation(template, order, system=system) for order in orders]
-    except TooLarge:
-        return "prompt too long"
+    except Unfit as error:
+        return error.reason
 
 
 def _shares(ask: Ask, prompts: Sequence[Prompt], options: Sequence[str], votes: int) -> tuple[str, list[Shares | None]]:

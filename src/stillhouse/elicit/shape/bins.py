@@ -21,7 +21,7 @@ def bins(
     per: str = "",
     into: str = "bin",
 ) -> Iterator[Result]:
-    """1 + floor(n * share of the records whose number in `by` is lower) into the field `into`; the highest are in bin n.
+    """1 + floor(n * share of records whose number in `by` is lower), into the field `into`; the highest are in bin n.
 
     So without ties there are as many records in each of the bins 1 to `n`, equal numbers share a bin, and there is
     always something in the best one: right and wrong answers, as 1 and 0, are in bins n and 1. All records are

@@ -3,7 +3,7 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -38,10 +38,9 @@ def demos(
     for record in records:
         shown: list[Record] = []
         for name, count in pools.items():
-            for demo in kept[name].in_order(record, choose, count + len(shown) + 1, rng):
-                if count and demo not in shown and not _is_itself(demo, record):
-                    shown.append(demo)
-                    count -= 1
+            ordered = kept[name].in_order(record, choose, count + len(shown) + 1, rng)
+            fitting = (d for d in ordered if d not in shown and not _is_itself(d, record))
+            shown += list(islice(fitting, count))
         if shuffle:
             rng.shuffle(shown)
         yield record.having(**{into: [view(demo) for demo in shown]})
