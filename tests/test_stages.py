@@ -68,7 +68,8 @@ def test_a_finished_run_is_left_as_it_is(teacher: str, tmp_path: Path) -> None:
     assert {name: (again.folder / name).read_bytes() for name in kept} == before
 
 
-KITCHEN = {path.stem.removeprefix("test_").replace("_", "-") for path in (Path(__file__).parent / "recipes/kitchen").glob("test_*.py")}
+TESTED = (Path(__file__).parent / "recipes/kitchen").glob("test_*.py")
+KITCHEN = {path.stem.removeprefix("test_").replace("_", "-") for path in TESTED}
 """Recipes whose steps need a teacher that makes sense: tests/recipes/kitchen runs them."""
 
 

@@ -287,9 +287,13 @@ class Recipe(Section):
     @model_validator(mode="after")
     def names_are_free(self) -> "Recipe":
         if taken := self.data.sets.keys() & {"", "records", "seeds"}:
-            raise ValueError(f"data.sets has '{min(taken)}', which a run makes itself from data.seeds; name it otherwise")
+            raise ValueError(
+                f"data.sets has '{min(taken)}', which a run makes itself from data.seeds; name it otherwise"
+            )
         if taken := self.roles.keys() & {"", "teacher", "student", "untrained"}:
-            raise ValueError(f"roles has '{min(taken)}', which every run has; give [{min(taken) or 'roles.NAME'}] instead")
+            raise ValueError(
+                f"roles has '{min(taken)}', which every run has; give [{min(taken) or 'roles.NAME'}] instead"
+            )
         return self
 
     @model_validator(mode="after")

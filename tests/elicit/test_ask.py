@@ -144,7 +144,7 @@ def test_empty_answers_are_dropped_and_not_asked_again(journal):
     def script(prompt, sampling):
         return " \n" if "1" in prompt[-1].content else "fine"
 
-    answered, funnel, _ = run(records(3), journal, script)
+    answered, _funnel, _ = run(records(3), journal, script)
     assert [len(r.answers("teacher")) for r in answered] == [1, 0, 1]
     assert [r.fields.get("status") for r in answered] == [None, "empty", None]
     assert run(records(3), journal, script)[2] == []

@@ -37,7 +37,9 @@ def test_a_failed_answer_is_owed_and_a_later_one_counts(tmp_path: Path) -> None:
 
 def test_rows_of_other_kinds_are_left_alone(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
-        journal.append([{"key": "a", "answer": "text"}, {"key": "b", "other": 1}, {"answer": asdict(GOOD)}, {"value": 1}])
+        journal.append(
+            [{"key": "a", "answer": "text"}, {"key": "b", "other": 1}, {"answer": asdict(GOOD)}, {"value": 1}]
+        )
         journal.append([{"key": "c", "answer": asdict(GOOD) | {"of_a_later_version": 1}}, row("d", GOOD)])
     with Notebook(tmp_path / "j") as notebook:
         assert [notebook.answer(key) for key in "abcd"] == [None, None, None, GOOD]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - rows of cases are read as rows
 """What every operator of the catalogue keeps: its contract, its calm, and its hands off the records it is given."""
 
 import copy
@@ -108,7 +109,7 @@ def test_its_signature_is_a_contract(name: str) -> None:
     defaults = {p.name: p.default for p in settings if p.default is not p.empty}
     own = {key: value for key, value in SETTINGS.get(name, {}).items() if key in [p.name for p in settings]}
     assert settings_of(operator, defaults | own).keys() == (defaults | own).keys()
-    with pytest.raises(RecipeError, match="has no setting 'nonsense'|needs the setting"):
+    with pytest.raises(RecipeError, match=r"has no setting 'nonsense'|needs the setting"):
         settings_of(operator, {"nonsense": 1})
 
 
@@ -125,7 +126,7 @@ def test_it_is_calm_pure_and_the_same_every_time(name: str, tmp_path: Path) -> N
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         runs.append(cook(tmp_path / folder, DATA, step(name), sets={"pool": POOL}, script=lambda p, s: "Yes: 7, 8"))
-    assert (DATA, POOL) == before
+    assert before == (DATA, POOL)
     assert runs[0].out == runs[1].out and runs[0].why == runs[1].why and runs[0].calls == runs[1].calls
     (funnel,) = runs[0].funnels
     assert funnel.took == (len(DATA) if "records" in needs(resolve(name)) else 0)
@@ -143,12 +144,20 @@ def test_whatever_a_teacher_says_nothing_is_raised_and_all_is_json(name: str, ba
     for record in made.out:
         assert Record.from_json(json.loads(json.dumps(record.to_json()))).key == record.key
     assert all(len(reason) < 80 for reason in made.why)
-    cook(tmp_path, made.out[:4], step(name), sets={"pool": made.out[:4] or POOL}, script=lambda prompt, sampling: BAD[bad])
+    cook(
+        tmp_path,
+        made.out[:4],
+        step(name),
+        sets={"pool": made.out[:4] or POOL},
+        script=lambda prompt, sampling: BAD[bad],
+    )
 
 
 @pytest.mark.parametrize("name", ["label", "curate", "judge", "rubric", "steps", "contrast", "model", "prob", "write", "assemble"])  # fmt: skip
 def test_a_template_that_fits_no_record_is_the_recipes_fault(name: str, tmp_path: Path) -> None:
-    spelled = json.loads(json.dumps(step(name)).replace("{{ instruction", "{{ instrution").replace("{{ part", "{{ prat"))
+    spelled = json.loads(
+        json.dumps(step(name)).replace("{{ instruction", "{{ instrution").replace("{{ part", "{{ prat")
+    )
     records = [r for r in DATA if r.fields.get("output")]
     with pytest.raises(RecipeError, match=rf"step '{name}'.*'(instrution|prat)' is undefined"):
         cook(tmp_path, records, spelled, script=lambda prompt, sampling: "yes")
@@ -156,7 +165,10 @@ def test_a_template_that_fits_no_record_is_the_recipes_fault(name: str, tmp_path
 
 @pytest.mark.parametrize("name", ["label", "curate", "evolve", "judge", "rubric", "contrast", "write", "assemble"])
 def test_a_record_that_lacks_what_a_template_names_is_dropped_alone(name: str, tmp_path: Path) -> None:
-    records = [Record(split="train", fields={"output": "x"}), Record(split="train", fields={"instruction": "a", "output": "b"})]
+    records = [
+        Record(split="train", fields={"output": "x"}),
+        Record(split="train", fields={"instruction": "a", "output": "b"}),
+    ]
     made = cook(tmp_path, records, step(name), script=lambda prompt, sampling: '1. Yes {"output": "7"}')
     assert not any("None" in asked for asked in made.asked)
     assert len(made.asked) == {"contrast": 2, "write": 0, "assemble": 0}.get(name, 1)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - rows of cases are read as rows
 """Templates: what a prompt needs works; nothing gets out, nothing grows without end, and data are never source."""
 
 import time
@@ -14,7 +15,7 @@ from stillhouse.records.types import Message
     ("template", "text"),
     [
         ("  {{ a }}\n", "one"),
-        ("{% for x in xs %}{{ loop.index }}/{{ loop.length }} {{ x }}{{ ', ' if not loop.last }}{% endfor %}", "1/2 p, 2/2 q"),
+        ("{% for x in xs %}{{ loop.index }}/{{ loop.length }} {{ x }}{{ ';' if not loop.last }}{% endfor %}", "1/2 p;2/2 q"),
         ("{% for x in xs if x != 'p' %}{{ x }}{% else %}none{% endfor %}", "q"),
         ("{% for x in [] %}{{ x }}{% else %}none{% endfor %}", "none"),
         ("{% for k, v in d.items() %}{{ k }}={{ v }}{% endfor %}", "k=1"),
@@ -43,7 +44,9 @@ def test_data_are_never_source(said: str) -> None:
     assert holds("output == xs[0]", values)
 
 
-@pytest.mark.parametrize("name", ["self", "range", "loop", "args", "context", "environment", "vars", "a b", "__class__"])
+@pytest.mark.parametrize(
+    "name", ["self", "range", "loop", "args", "context", "environment", "vars", "a b", "__class__"]
+)
 def test_a_field_may_have_any_name(name: str) -> None:
     assert render("{{ a }}", {name: "x", "a": "y"}) == "y"
     assert holds("a == 'y'", {name: "x", "a": "y"})
@@ -141,13 +144,15 @@ def test_nothing_grows_without_end(template: str) -> None:
 def test_what_is_too_large_is_told_from_what_is_missing() -> None:
     with pytest.raises(TooLarge, match="2,000,000 characters"):
         render("{{ a }}{{ a }}", {"a": "x" * 1_500_000})
-    with pytest.raises(Unfit, match="'instrution' is undefined.*there are instruction"):
+    with pytest.raises(Unfit, match=r"'instrution' is undefined.*there are instruction"):
         render("{{ instrution }}", {"instruction": "x"})
     with pytest.raises(Unfit, match="fails on its values"):
         render("{{ a | dictsort }}", {"a": "x"})
 
 
-@pytest.mark.parametrize("template", ["{{ a", "{% for %}", "{% if %}", "{{ a | nothing }}", "{% macro f() %}{% endmacro %}"])
+@pytest.mark.parametrize(
+    "template", ["{{ a", "{% for %}", "{% if %}", "{{ a | nothing }}", "{% macro f() %}{% endmacro %}"]
+)
 def test_a_faulty_template_is_refused_before_it_is_used(template: str) -> None:
     with pytest.raises(RecipeError, match="not a template"):
         check(template)
@@ -204,7 +209,10 @@ def test_a_guard_gets_out_no_more_than_a_template() -> None:
 
 def test_a_conversation_has_a_system_message_where_it_says_something() -> None:
     assert conversation("{{ a }}", {"a": "x"}) == (Message("user", "x"),)
-    assert conversation("{{ a }}", {"a": "x"}, system="Be {{ a }}.") == (Message("system", "Be x."), Message("user", "x"))
+    assert conversation("{{ a }}", {"a": "x"}, system="Be {{ a }}.") == (
+        Message("system", "Be x."),
+        Message("user", "x"),
+    )
     assert conversation("{{ a }}", {"a": "x"}, system="{{ '' }}") == (Message("user", "x"),)
 
 
@@ -215,5 +223,5 @@ def test_shared_templates() -> None:
         "b": ["Two", "@", "@ x", "a@one"],
         "n": 1,
     }
-    with pytest.raises(RecipeError, match="'@three'.*one, t-2"):
+    with pytest.raises(RecipeError, match=r"'@three'.*one, t-2"):
         shared_in({"a": ["@three"]}, shared)

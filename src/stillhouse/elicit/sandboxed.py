@@ -26,13 +26,13 @@ MAX_BITS = 4096
 """Most bits of a whole number."""
 
 TEXT_METHODS = frozenset(
-    "lower upper title capitalize strip lstrip rstrip removeprefix removesuffix split splitlines startswith endswith "
-    "replace count find".split()
+    {"lower", "upper", "title", "capitalize", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "split"}
+    | {"splitlines", "startswith", "endswith", "replace", "count", "find"}
 )
 """What a template may call on a text; the others pad it to any size, or format."""
 
 WITHOUT = ("lipsum", "cycler", "joiner", "namespace", "range")
-WITHOUT_FILTERS = "batch center format indent random slice urlize wordwrap xmlattr attr".split()
+WITHOUT_FILTERS = ["batch", "center", "format", "indent", "random", "slice", "urlize", "wordwrap", "xmlattr", "attr"]
 """What Jinja has and a prompt does not need: it grows to any size, reaches into objects, or is left to chance."""
 
 REFUSED = (

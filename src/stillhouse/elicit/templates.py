@@ -55,7 +55,9 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     except TemplateError as error:
         raise RecipeError(f"a template cannot be rendered ({error.message}): {_shown(template)}") from error
     except (*FAULTS, RecursionError) as error:
-        raise Unfit(f"a template fails on its values ({error}): {_shown(template)}", f"{LACKING} of its kind") from error
+        raise Unfit(
+            f"a template fails on its values ({error}): {_shown(template)}", f"{LACKING} of its kind"
+        ) from error
 
 
 def _pieces(template: str, values: Mapping[str, Any]) -> str:

@@ -45,7 +45,8 @@ class Response:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Response":
-        return cls(**(data | {"spans": tuple(Span(**s) for s in data.get("spans", ()))}))
+        spans = tuple(Span(**span) for span in data.get("spans", ()))
+        return cls(**{**{name: value for name, value in data.items() if name != "spans"}, "spans": spans})
 
 
 @dataclass(frozen=True, slots=True)

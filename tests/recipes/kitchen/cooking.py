@@ -34,7 +34,7 @@ class Call:
 
 @dataclass
 class Cooked:
-    """`laps[i]`: all sets after lap i. `calls`: what was asked of the teacher's side, `student_calls` of the student."""
+    """`laps[i]`: all sets after lap i. `calls`: what the teacher's side was asked, `student_calls` the student."""
 
     laps: list[dict[str, list[Record]]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)

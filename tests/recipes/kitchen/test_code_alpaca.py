@@ -50,3 +50,9 @@ def test_code_reaches_the_student_with_its_indents(run: Cooked) -> None:
     assert any(text.startswith("def find(graph):\n    # all nodes\n    return") for text in answers)
     prompts = [r.messages[-1].content for r in run.records if r.answers("teacher")]
     assert {"### Input:\nx = " in prompt for prompt in prompts} == {True, False}
+
+
+def test_some_tasks_by_people_are_held_out_and_never_shown(run: Cooked) -> None:
+    by_people = [r for r in run.records if r.answers("reference")]
+    assert by_people and {r.split for r in by_people} == {"test"}
+    assert not any(r.fields["instruction"] in call.user for r in by_people for call in run.calls)

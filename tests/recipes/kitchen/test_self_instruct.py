@@ -14,13 +14,14 @@ THINGS = ("a lighthouse keeper", "two kinds of bread", "the taste of rain", "old
 
 
 def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """A teacher that goes on with lists, tells classification tasks by the word Classify, and writes instances."""
+    """A teacher that goes on with lists, tells classification by the word Classify, and writes instances."""
     asked = prompt[-1].content
     task = asked.rsplit("Task: ", 1)[-1].partition("\n")[0]
     if "Come up with a series of tasks" in asked:
         seed = sum(map(ord, asked))
         one = f"{VERBS[seed % 8]} {THINGS[seed % 6]} and number {seed} in some detail"
-        return f"{one}\nTask 10: {one}\nTask 11: Draw a picture of the sea for me\nTask 12: Classify mail {seed} by tone"
+        rest = f"Task 11: Draw a picture of the sea for me\nTask 12: Classify mail {seed} by tone"
+        return f"{one}\nTask 10: {one}\n{rest}"
     if "Is it classification?" in asked:
         return "Yes" if task.startswith("Classify") else "No"
     if "class labels" in asked:

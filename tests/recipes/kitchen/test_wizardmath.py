@@ -62,7 +62,7 @@ def ranked(run: Cooked, lap: int = -1) -> list[Record]:
 
 def test_right_solutions_come_first_with_some_chat(run: Cooked) -> None:
     train = [r for r in run.laps[0]["records"] if r.split == "train"]
-    solved = [r for r in train if "step by step" in r.messages[0].content]
+    solved = [r for r in train if r.messages[0].content.endswith("think step by step.")]
     chat = [r for r in train if r not in solved]
     assert solved and all(r.fields["gold"] == "43" for r in solved)
     assert all(r.responses[0].text == "First count. The answer is 43." for r in solved)

@@ -43,8 +43,8 @@ def evolve(
 
     The answer is the field `into`, or what `parse` reads; `keep` names fields of the parent that go on; `operation`,
     `parent` (the parent's own `into` field) and `generation` (the parent's plus one) are noted. With `arity` 2 the
-    template sees another record of the set and split as `other`. `on_fail`: "carry" yields the parent as it was, so that it is
-    tried again in the next round.
+    template sees another record of the set and split as `other`. `on_fail`: "carry" yields the parent as it was, so
+    it is tried again in the next round.
     """
     held = list(records)
     jobs = [(i, op) for i in range(len(held)) for op in (ops if each == "all" else (_draw(ops, rng),))]

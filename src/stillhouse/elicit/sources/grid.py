@@ -49,7 +49,9 @@ def _cells(axes: Sequence[Sequence[tuple[Any, float]]], draw: int, rng: random.R
     if all(weight == 1 for axis in axes for _, weight in axis):
         return [_cell(axes, number) for number in sorted(rng.sample(range(count), min(draw, count)))]
     if count > MOST_WEIGHTED:
-        raise RecipeError(f"operator 'grid' draws by weight from {count:,} combinations; {MOST_WEIGHTED:,} are the most")
+        raise RecipeError(
+            f"operator 'grid' draws by weight from {count:,} combinations; {MOST_WEIGHTED:,} are the most"
+        )
     cells = list(itertools.product(*axes))
     weights = [math.prod(weight for _, weight in cell) for cell in cells]
     return _draw(cells, weights, min(draw, sum(weight > 0 for weight in weights)), rng)
