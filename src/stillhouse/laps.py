@@ -62,6 +62,11 @@ class Lap:
         """Known once it is elicited: the round that meets `until`, or the last one that there is."""
         return self.round >= self.stage.rounds or bool(self._done.get("ended"))
 
+    @property
+    def is_done(self) -> bool:
+        """Whether its steps have been done once, whatever of."""
+        return bool(self._done)
+
     def is_elicited(self, key: str) -> bool:
         """Whether its sets are there, made from what `key` stands for."""
         return self._done.get("key") == key

@@ -95,7 +95,7 @@ def train(run: Run, endpoints: Mapping[str, Endpoint] | None = None) -> None:
     of each step's prompts.
     """
     ranks.join()
-    done = run.model_dir.exists()
+    done = run.model_dir.exists() and all(lap.is_done for lap in laps(run))
     ranks.wait()  # all have looked
     if done or not any(stage.train for stage in run.recipe.stage):
         return

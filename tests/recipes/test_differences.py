@@ -3,7 +3,7 @@
 import pytest
 
 from stillhouse import recipes
-from stillhouse.recipes.differences import differences
+from stillhouse.recipes.differences import ELICITATION, differences
 
 
 def between(*overrides: str) -> list[tuple[str, object, object, bool]]:
@@ -21,15 +21,14 @@ def test_keys_carry_the_names_of_stages() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["eval.limit=3", "train.checkpoint_every=5", "train.micro_tokens=64", "step.batch_size=2"]
+    "key",
+    ["eval.limit=3", "train.checkpoint_every=5", "train.micro_tokens=64", "step.batch_size=2", "step.temperature=0"],
 )
 def test_what_may_change_on_resumption(key: str) -> None:
     assert all(allowed for *_, allowed in between(key))
 
 
-@pytest.mark.parametrize(
-    "key", ["seed=9", "seeds=x.jsonl", "teacher=t", "train.batch_size=2", "step.temperature=0", "train.packing=false"]
-)
+@pytest.mark.parametrize("key", ["seed=9", "seeds=x.jsonl", "teacher=t", "train.batch_size=2", "train.packing=false"])
 def test_what_may_not(key: str) -> None:
     assert not any(allowed for *_, allowed in between(key))
 
@@ -38,3 +37,10 @@ def test_one_side_may_lack_a_key() -> None:
     assert ("student.lora.rank", None, 4, False) in between("student.lora.rank=4")
     key = "stage.distil.train.objective.0.length_normalised"
     assert between("train.objective.dpkd.length_normalised=false") == [(key, None, False, False)]
+
+
+def test_how_long_it_trains_is_no_matter_of_elicitation() -> None:
+    """Steps of elicitation are fixed once a run trains; steps of training are not."""
+    for change, elicits in (("train.steps=7", False), ("step.temperature=0", True), ("step=[]", True)):
+        found = differences(recipes.load("dpkd"), recipes.load("dpkd", [change]))
+        assert found and all(any(d.matches(key) for key in ELICITATION) is elicits for d in found)

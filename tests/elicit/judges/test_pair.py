@@ -38,10 +38,10 @@ def test_an_order_with_more_readable_verdicts_counts_no_more(tmp_path: Path) -> 
     assert made.out[0].fields["gap"] == 0.0
 
 
-@pytest.mark.parametrize(("said", "scores"), [("A", [0.5, 0.5]), ("tie", [0.5, 0.5])])
+@pytest.mark.parametrize(("said", "scores"), [(said, [0.5, 0.5]) for said in ("A", "1", "a", "tie")])
 def test_choices(said: str, scores: list[float], tmp_path: Path) -> None:
     parse = {"use": "fields", "kind": "json"}
-    choice = {"A": '{"choice": 0}', "tie": '{"choice": "tie"}'}[said]
+    choice = {"A": '{"choice": 0}', "1": '{"choice": "1"}', "a": '{"choice": "A"}', "tie": '{"choice": "tie"}'}[said]
     made = cook(tmp_path, TWO, PAIR | {"parse": parse, "kind": "choice"}, script=lambda p, s: choice)
     assert made.out[0].fields["scores"] == scores
 

@@ -36,7 +36,7 @@ def pair(
     `candidates`: a list field (of texts, or of objects with the field `text`), or the names of fields. The template
     sees the record and `shown`, the candidates in the order in which they are shown (`orders`: two candidates both ways
     round; of more, so many shuffles). `parse` reads what the judge says, by `kind`: "scores", a field `scores` with a
-    number for each in the order shown; "choice", a field `choice` with the place of the better one from 0, or "tie";
+    number for each in the order shown; "choice", a field `choice` with the place of the better one from 0, "A" or "1", or "tie";
     "ranking", a field `ranking` from best to worst, of places from 0 or, as texts, of numbers from 1. Afterwards `into`
     has a number for each candidate (of a choice or a ranking, the mean share of the others that it beats), and `gap`
     the first less the second; `reasons` names a field for what the judge said, a text for each verdict.
@@ -86,13 +86,14 @@ def _scores(verdict: Mapping[str, Any], kind: str, order: Sequence[int]) -> list
     """The verdict as a number for each candidate in its own place; None where it does not fit the candidates."""
     said, count = verdict.get({"scores": "scores", "choice": "choice", "ranking": "ranking"}[kind]), len(order)
     if kind == "choice":
-        shown = [0.5] * count if said == "tie" else [float(place == said) for place in range(count)]
-        if said != "tie" and (isinstance(said, bool) or said not in range(count)):
+        chosen = _place(said)
+        shown = [0.5] * count if said == "tie" else [float(place == chosen) for place in range(count)]
+        if said != "tie" and chosen not in range(count):
             return None
     elif not isinstance(said, list | tuple) or len(said) != count:
         return None
     elif kind == "ranking":
-        places = [int(one) - 1 if isinstance(one, str) and one.isdecimal() else one for one in said]
+        places = [_place(one) for one in said]
         if any(place not in places for place in range(count)):
             return None
         shown = [1 - places.index(place) / (count - 1) for place in range(count)]
@@ -105,3 +106,12 @@ def _scores(verdict: Mapping[str, Any], kind: str, order: Sequence[int]) -> list
     for place, number in zip(order, shown, strict=True):
         own[place] = number
     return own
+
+
+def _place(said: Any) -> int:
+    """A place from 0 as it is; as words, a number from 1 or a letter from A; -1 for what is neither."""
+    if isinstance(said, int) and not isinstance(said, bool):
+        return said
+    if isinstance(said, str) and said.isdecimal():
+        return int(said) - 1
+    return ord(said.upper()) - ord("A") if isinstance(said, str) and len(said) == 1 and said.isalpha() else -1
