@@ -20,14 +20,16 @@ install_import_hook("stillhouse", "beartype.beartype")
 
 
 @pytest.fixture(autouse=True)
-def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cache of its own for each test; slow tests keep the user's, since it holds the converted model.
 
     Only the compiled losses are shared, by all tests of all sessions: their names tell one source from another.
     """
     if request.node.get_closest_marker("slow") is None:
-        compiled, cache = Path(tempfile.gettempdir()) / f"stillhouse-tests-{os.getuid()}", tmp_path / "cache"
-        for folder in (compiled, cache):
-            folder.mkdir(exist_ok=True)
+        compiled = Path(tempfile.gettempdir()) / f"stillhouse-tests-{os.getuid()}"
+        compiled.mkdir(exist_ok=True)
+        cache = tmp_path_factory.mktemp("cache")
         (cache / "native").symlink_to(compiled)
         monkeypatch.setenv("STILLHOUSE_CACHE", str(cache))

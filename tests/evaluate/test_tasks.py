@@ -26,6 +26,11 @@ def test_held_out_is_the_test_split_with_references():
     assert task.references == [["1"], ["3", "4"]]
 
 
+def test_elicited_answers_stand_for_references_where_there_are_none():
+    own = [Record((Message("user", text),), (Response("teacher", text * 2),), "test") for text in "ab"]
+    assert load_task(Eval(), own).references == [["aa"], ["bb"]]
+
+
 def test_a_limit_takes_the_same_sample_in_any_order():
     own = [record(f"prompt {i}", "x") for i in range(100)]
     chosen = {r.key for r in load_task(Eval(limit=10), own).records}

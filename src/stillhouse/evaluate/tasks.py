@@ -41,7 +41,8 @@ def load_tasks(settings: Sequence[Eval], own: Sequence[Record]) -> list[Task]:
 def load_task(settings: Eval, own: Sequence[Record]) -> Task:
     """One task. `limit` takes a sample that depends on the contents alone, not on their order.
 
-    Raises DataError if no example with a reference answer is left.
+    Where no example has a reference answer, those that were elicited stand for them.
+    Raises DataError if no example with an answer is left.
     """
     if settings.data == HELD_OUT:
         records = [r for r in own if r.split == "test"]
@@ -49,7 +50,7 @@ def load_task(settings: Eval, own: Sequence[Record]) -> Task:
     else:
         records = read_records(settings.data)
         remedy = "give each row a reference answer"
-    answered = [r for r in records if golden(r)]
+    answered = [r for r in records if r.answers("reference")] or [r for r in records if r.responses]
     if not answered:
         raise DataError(
             f"evaluation task {settings.name!r}: none of the {len(records)} records of {settings.data} has a reference "
