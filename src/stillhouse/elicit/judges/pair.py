@@ -37,9 +37,11 @@ def pair(
     sees the record and `shown`, the candidates in the order in which they are shown (`orders`: two candidates both ways
     round; of more, so many shuffles). `parse` reads what the judge says, by `kind`: "scores", a field `scores` with a
     number for each in the order shown; "choice", a field `choice` with the place of the better one, from 0, "A" or "1",
-    or "tie"; "ranking", a field `ranking` from best to worst, of places from 0 or, as texts, of numbers from 1. Afterwards `into`
-    has a number for each candidate (of a choice or a ranking, the mean share of the others that it beats), and `gap`
-    the first less the second; `reasons` names a field for what the judge said, a text for each verdict.
+    or "tie"; "ranking", a field `ranking` from best to worst, of places from 0 or, as texts, of numbers from 1.
+
+    Afterwards `into` has a number for each candidate (of a choice or a ranking, the mean share of the others that it
+    beats), and `gap` the first less the second; `reasons` names a field for what the judge said, a text for each
+    verdict.
     """
     held = list(records)
     texts = [_texts(record, candidates, text) for record in held]
