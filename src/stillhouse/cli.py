@@ -189,8 +189,9 @@ def list_recipes() -> None:
     """Name every recipe, with a line on what it is."""
     from stillhouse.recipes import names, path_of, read
 
+    width = max(map(len, names()))
     for name in names():
-        print(f"{name:<16} {read(path_of(name)).get('about', '')}")
+        print(f"{name:<{width}} {read(path_of(name)).get('about', '')}")
 
 
 @shelf.command("show", epilog="Example: stillhouse recipes show dpkd > mine.toml")
