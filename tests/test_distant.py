@@ -17,18 +17,10 @@ from stillhouse.party import Party
 from stillhouse.recipe import Model, Recipe, Student
 from stillhouse.stages import distill, prepare
 from stillhouse.tiny import tiny_model
+from tests.toy import TOY
 
 URL = "teacher.url=http://127.0.0.1:9/v1"
-SMALL = (
-    "data.limit=24",
-    "data.max_tokens=600",
-    "data.max_prompt_tokens=500",
-    "train.steps=2",
-    "train.batch_size=2",
-    "train.probe_every=1",
-    "eval.max_new_tokens=4",
-    "eval.limit=3",
-)
+SMALL = (*TOY, "train.probe_every=1")
 
 
 @pytest.fixture(scope="module")

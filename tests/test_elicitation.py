@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - rows of cases are read as rows
 """Laps of a run: what is done is read, what changed is done anew from the journal, and nothing is paid for twice."""
 
 import json
@@ -91,8 +90,9 @@ def files(run: Run) -> dict[str, bytes]:
 def test_rounds_go_on_until_the_pool_is_full(folder: Path) -> None:
     learnt, endpoint, run = elicit(folder)
     assert [(f["stage"], f["round"], f["step"]) for f in funnels(run)] == [
-        *(("grow", n, step) for n in (1, 2, 3) for step in ("new", "join")), ("teach", 1, "answers"), ("teach", 1, "assemble"),
-    ]  # fmt: skip
+        *(("grow", n, step) for n in (1, 2, 3) for step in ("new", "join")),
+        *(("teach", 1, step) for step in ("answers", "assemble")),
+    ]
     assert [json.loads((run.kitchen / f"grow-{n:02d}/done.json").read_text())["sizes"]["pool"] for n in (1, 2, 3)] == [
         2,
         4,
@@ -116,7 +116,8 @@ def test_another_parser_or_filter_reads_what_is_paid_for(folder: Path) -> None:
     first, _, run = elicit(folder)
     stricter = GROW.replace(
         '[[stage.step]]\nuse = "assemble"',
-        '[[stage.step]]\nuse = "rules"\ninput = "pool"\nfield = "output"\nmatches = ["less$"]\n[[stage.step]]\nuse = "assemble"',
+        '[[stage.step]]\nuse = "rules"\ninput = "pool"\nfield = "output"\nmatches = ["less$"]\n'
+        '[[stage.step]]\nuse = "assemble"',
     )
     filtered, endpoint, _ = elicit(folder, stricter)
     assert endpoint.calls == [] and len([r for r in filtered if r.lineage]) == 3
@@ -132,7 +133,8 @@ def test_another_parser_or_filter_reads_what_is_paid_for(folder: Path) -> None:
 def test_sets_of_an_earlier_recipe_do_not_come_back(folder: Path) -> None:
     kept = GROW.replace(
         'use = "label"\nname = "answers"',
-        'use = "rules"\ndropped = "extra"\nfield = "instruction"\nmin_words = 99\ninput = "pool"\noutput = "none"\n[[stage.step]]\nuse = "label"\nname = "answers"',
+        'use = "rules"\ndropped = "extra"\nfield = "instruction"\nmin_words = 99\ninput = "pool"\noutput = "none"\n'
+        '[[stage.step]]\nuse = "label"\nname = "answers"',
     )
     _, _, run = elicit(folder, kept)
     assert (run.kitchen / "teach/sets/extra.jsonl").exists()

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - rows of cases are read as rows
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,14 @@ roles = ["teacher", "student"]
 template = "{{ x }}"
 [[stage.step]]
 use = "converse"
-speakers = [{ name = "u", speaks_as = "user", opening = "x", role = "untrained" }, { name = "a", speaks_as = "assistant" }]
+[[stage.step.speakers]]
+name = "u"
+speaks_as = "user"
+opening = "x"
+role = "untrained"
+[[stage.step.speakers]]
+name = "a"
+speaks_as = "assistant"
 """
 
 
@@ -90,8 +96,8 @@ def test_a_damaged_note_means_that_it_is_done_again(run: Run) -> None:
 
 def test_who_is_asked(run: Run) -> None:
     first, second = (Lap(run, stage) for stage in run.recipe.stage)
-    assert (first.asks_student, first.asks_untrained) == (False, False)
-    assert (second.asks_student, second.asks_untrained) == (True, True)
+    assert (first.asks("student"), first.asks("untrained")) == (False, False)
+    assert (second.asks("student"), second.asks("untrained")) == (True, True)
     assert [Lap(run, run.recipe.stage[0], n).train.steps for n in (1, 2, 3)] == [10, 15, 22]
 
 
@@ -102,7 +108,9 @@ def test_the_key_changes_with_all_that_changes_the_sets(run: Run, tmp_path: Path
         return key_of(Lap(changed, changed.recipe.stage[0]), before, sets or pool(2), again or {}, student)
 
     other = pool(2) | {"same": [Record(fields={"s": 1}, split="test")]}
-    same = [key(), key(TWO.replace("steps = 10", "steps = 20")), key(TWO + "batch_size = 3\n")]
-    different = [key(TWO.replace("{{ x }}", "{{ y }}")), key(before="x"), key(sets=pool(3)), key(sets=other), key(again={"a": 1}),
-                 key(student="train/a"), key('[templates]\nt = "x"\n' + TWO), key(TWO.replace("round > 1", "round > 2"))]  # fmt: skip
+    batched = TWO.replace('use = "label"', 'use = "label"\nbatch_size = 3')
+    same = [key(), key(TWO.replace("steps = 10", "steps = 20")), key(batched)]
+    changed = (TWO.replace("{{ x }}", "{{ y }}"), '[templates]\nt = "x"\n' + TWO, TWO.replace("round > 1", "round > 2"))
+    begun = [key(before="x"), key(sets=pool(3)), key(sets=other)]
+    different = [*map(key, changed), *begun, key(again={"a": 1}), key(student="train/a")]
     assert len(set(same)) == 1 and len({*different, same[0]}) == 1 + len(different)

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from stillhouse.cast import Cast
@@ -39,12 +39,12 @@ class Elicitation:
 
     def can(self, lap: Lap) -> bool:
         """Whether everything that a lap needs is there: its steps may wait for a student that is not trained yet."""
-        return not lap.asks_student or all(self._model(done) for done in self._done if done.train)
+        return not lap.asks("student") or all(self._model(done) for done in self._done if done.train)
 
     def do(self, lap: Lap) -> list[Record]:
         """The steps of one lap, or what they made when they were done before; writes records.jsonl."""
         student = next((m for done in reversed(self._done) if done.train and (m := self._model(done))), None)
-        who = str(student.relative_to(self.run.folder)) if lap.asks_student and student else ""
+        who = str(student.relative_to(self.run.folder)) if student and lap.asks("student") else ""
         self._key = key_of(lap, self._key, self.sets, self._again, who)
         if lap.is_elicited(self._key):
             self.sets = lap.sets(self.sets)
@@ -64,10 +64,10 @@ class Elicitation:
 
     def _cook(self, lap: Lap, student: Path | None) -> dict[str, list[Record]]:
         run, began = self.run, time.perf_counter()
-        if (lap.asks_student or lap.asks_untrained) and not run.records.exists():  # by which the student is made
+        if not run.records.exists() and (lap.asks("student") or lap.asks("untrained")):  # by which the student is made
             write_jsonl(run.records, (record.to_json() for record in self.sets["seeds"]))
         recipe, party = run.recipe, Party(run)
-        with Notebook(run.journal) as notebook, stop_signal() as stopped, _watching() as watch:
+        with Notebook(run.journal) as notebook, stop_signal() as stopped, closing(_Bars()) as watch:
             for note in notebook.damage:
                 say(f"[yellow]elicit: {note}[/]")
             kitchen = Kitchen(
@@ -143,15 +143,6 @@ def _wanted_again(run: Run, step: str) -> dict[str, int]:
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, json.dumps({"counts": counts, "wanted": step}) + "\n")
     return counts
-
-
-@contextmanager
-def _watching() -> Iterator["_Bars"]:
-    bars = _Bars()
-    try:
-        yield bars
-    finally:
-        bars.close()
 
 
 class _Bars:

@@ -47,15 +47,9 @@ class Lap:
         """Where its student is kept, unless it is the run's last."""
         return self.run.train_dir(self.name) / "model"
 
-    @property
-    def asks_student(self) -> bool:
-        """Whether any of its steps asks the student itself."""
-        return any(_names(step.model_dump(mode="json"), "student") for step in self.stage.step)
-
-    @property
-    def asks_untrained(self) -> bool:
-        """Whether any of its steps asks the student as it was before any training."""
-        return any(_names(step.model_dump(mode="json"), "untrained") for step in self.stage.step)
+    def asks(self, role: str) -> bool:
+        """Whether any of its steps asks this role: "student" as it is by then, "untrained" as it was."""
+        return any(_names(step.model_dump(mode="json"), role) for step in self.stage.step)
 
     @property
     def is_last_round(self) -> bool:

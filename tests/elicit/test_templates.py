@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - rows of cases are read as rows
 """Templates: what a prompt needs works; nothing gets out, nothing grows without end, and data are never source."""
 
 import time
@@ -15,7 +14,7 @@ from stillhouse.records.types import Message
     ("template", "text"),
     [
         ("  {{ a }}\n", "one"),
-        ("{% for x in xs %}{{ loop.index }}/{{ loop.length }} {{ x }}{{ ';' if not loop.last }}{% endfor %}", "1/2 p;2/2 q"),
+        ("{% for x in xs %}{{ loop.index }}/{{loop.length}}{{ x }}{{ ';' if not loop.last }}{% endfor %}", "1/2p;2/2q"),
         ("{% for x in xs if x != 'p' %}{{ x }}{% else %}none{% endfor %}", "q"),
         ("{% for x in [] %}{{ x }}{% else %}none{% endfor %}", "none"),
         ("{% for k, v in d.items() %}{{ k }}={{ v }}{% endfor %}", "k=1"),

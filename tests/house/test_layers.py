@@ -11,7 +11,7 @@ from tests.house.source import SOURCES, Source
 
 LAYERS = [
     {"errors", "progress", "machine"},
-    {"recipe", "stopping", "ranks"},
+    {"recipe", "stopping", "ranks", "signature"},
     {"records", "objectives"},
     {"models", "tiny"},
     {"endpoints"},
@@ -48,7 +48,7 @@ def allowed(source: Source, room: str) -> bool:
     if room == source.room or (source.room, room) in WITHIN_LAYER:
         return True
     if source.room == "objectives":
-        return room in ("errors", "machine")
+        return room in ("errors", "machine", "signature")
     return LEVEL[room] < LEVEL[source.room]
 
 

@@ -11,7 +11,7 @@ from stillhouse.elicit.notebook import Notebook, row_of
 from stillhouse.endpoints.base import Answer, Endpoint, Sampling, score_key
 from stillhouse.endpoints.price import Price
 from stillhouse.errors import Interrupted, RecipeError
-from stillhouse.records.types import Message, content_key
+from stillhouse.records.types import Message, content_key, prompt_key
 
 Prompt = tuple[Message, ...]
 
@@ -125,13 +125,13 @@ class Ask:
         greedy = self.sampling.temperature == 0
         plans = []
         for prompt in prompts:
-            prompt_key, requests = content_key([{"role": m.role, "content": m.content} for m in prompt]), []
+            hashed, requests = prompt_key(prompt), []
             for _ in range(samples):
-                sample = 0 if greedy else first + asked[prompt_key]
-                asked[prompt_key] += 1
-                parts = [prompt_key, identity, settings, sample]
+                sample = 0 if greedy else first + asked[hashed]
+                asked[hashed] += 1
+                parts = [hashed, identity, settings, sample]
                 key = content_key(parts if greedy or not self.take else [*parts, self.take])
-                requests.append(Request(key, prompt_key, prompt, sample))
+                requests.append(Request(key, hashed, prompt, sample))
             plans.append(requests)
         return plans
 

@@ -25,7 +25,6 @@ from stillhouse.elicit.judges.prob import prob
 from stillhouse.elicit.judges.rubric import rubric
 from stillhouse.elicit.judges.steps import steps
 from stillhouse.elicit.parsers.parse import parse
-from stillhouse.elicit.plugin import plugin
 from stillhouse.elicit.sandbox.execute import execute
 from stillhouse.elicit.search.negatives import negatives
 from stillhouse.elicit.search.search import search
@@ -37,6 +36,7 @@ from stillhouse.elicit.sources.grid import grid
 from stillhouse.elicit.sources.mine import mine
 from stillhouse.elicit.sources.mix import mix
 from stillhouse.errors import RecipeError
+from stillhouse.signature import imported
 
 OPERATORS: dict[str, Operator] = {
     "label": label,
@@ -86,7 +86,7 @@ def resolve(name: str) -> Operator:
 
     Raises RecipeError when there is none, naming those that there are.
     """
-    operator = plugin(name, "operator") if ":" in name else OPERATORS.get(name)
+    operator = imported(name, "operator") if ":" in name else OPERATORS.get(name)
     if operator is None:
         raise RecipeError(f"there is no operator '{name}'; there are {', '.join(sorted(OPERATORS))}")
     needs(operator)

@@ -1,7 +1,6 @@
 """The table of contents of the room: every objective by the name that a recipe uses."""
 
 from difflib import get_close_matches
-from importlib import import_module
 from typing import cast
 
 from stillhouse.errors import RecipeError
@@ -42,6 +41,7 @@ from stillhouse.objectives.preference.unpaired import apa, kto
 from stillhouse.objectives.vocabularies.cross_vocab import gold, uld
 from stillhouse.objectives.vocabularies.dskd import dskd_student_space, dskd_teacher_space
 from stillhouse.objectives.vocabularies.ensembles import ensemble_kl, fusellm
+from stillhouse.signature import imported
 
 OBJECTIVES: dict[str, Objective] = {
     "sft": sft,
@@ -136,7 +136,7 @@ def resolve(name: str) -> Objective:
     Raises RecipeError for a name that is neither, with the nearest legal names.
     """
     if ":" in name:
-        return _imported(name)
+        return cast(Objective, imported(name, "objective"))
     if name not in OBJECTIVES:
         near = get_close_matches(name, OBJECTIVES, n=3) or list(OBJECTIVES)
         raise RecipeError(
@@ -144,16 +144,3 @@ def resolve(name: str) -> Objective:
             '(your own is "package.module:function")'
         )
     return OBJECTIVES[name]
-
-
-def _imported(name: str) -> Objective:
-    module_name, _, attribute = name.partition(":")
-    try:
-        objective = getattr(import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise RecipeError(
-            f"objective '{name}' cannot be imported ({error}); check the module's path and name"
-        ) from error
-    if not callable(objective):
-        raise RecipeError(f"objective '{name}' is no function but a {type(objective).__name__}; name a function")
-    return cast(Objective, objective)

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Finish = Literal["stop", "length", "error"]
@@ -86,7 +87,7 @@ class Record:
 
         Of a record without messages, the hash of its fields.
         """
-        return content_key([{"role": m.role, "content": m.content} for m in self.messages] or self.fields)
+        return prompt_key(self.messages) if self.messages else content_key(self.fields)
 
     def answers(self, source: str) -> tuple[Response, ...]:
         """The responses given by `source`, in order."""
@@ -104,6 +105,10 @@ class Record:
         """A copy of this record without some fields."""
         return replace(self, fields={name: value for name, value in self.fields.items() if name not in names})
 
+    def kept(self, names: Sequence[str] | None) -> dict[str, Any]:
+        """Those of the named fields that there are; None stands for all."""
+        return {name: v for name, v in self.fields.items() if names is None or name in names}
+
     def after(self, *events: Origin) -> "Record":
         """A copy of this record with more lineage."""
         return replace(self, lineage=self.lineage + events)
@@ -113,7 +118,10 @@ class Record:
         return Record((), (), self.split, fields, lineage=(*self.lineage, replace(origin, parent=self.key)))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What `from_json` reads. Not by `dataclasses.asdict`, which copies all of `fields`: ten times as slow."""
+        responses = [_named(r) | {"spans": [_named(span) for span in r.spans]} for r in self.responses]
+        parts = {"messages": [_named(m) for m in self.messages], "responses": responses}
+        return _named(self) | parts | {"lineage": [_named(origin) for origin in self.lineage]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":
@@ -125,6 +133,15 @@ class Record:
             learn=data.get("learn", "last"),
             lineage=tuple(Origin(**o) for o in data.get("lineage", ())),
         )
+
+
+def _named(part: Message | Span | Response | Origin | Record) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in part.__slots__}
+
+
+def prompt_key(messages: Sequence[Message]) -> str:
+    """The content key of a conversation."""
+    return content_key([{"role": m.role, "content": m.content} for m in messages])
 
 
 def content_key(value: Any) -> str:

@@ -6,7 +6,8 @@ import pytest
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.catalogue import OPERATORS
 from stillhouse.elicit.contract import Dropped, needs, settings_of
-from stillhouse.elicit.filters.lm import ALONE, COMPARED, TOGETHER, lm
+from stillhouse.elicit.filters.lm import ALONE, COMPARED, lm
+from stillhouse.elicit.generation.asking import TOGETHER
 from stillhouse.elicit.notebook import Notebook
 from stillhouse.endpoints.base import Sampling
 from stillhouse.endpoints.local import Local

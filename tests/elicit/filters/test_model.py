@@ -6,7 +6,8 @@ import pytest
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.catalogue import OPERATORS
 from stillhouse.elicit.contract import Dropped, Result, needs
-from stillhouse.elicit.filters.model import TOGETHER, model
+from stillhouse.elicit.filters.model import model
+from stillhouse.elicit.generation.asking import TOGETHER
 from stillhouse.elicit.notebook import Notebook
 from stillhouse.endpoints.base import Sampling
 from stillhouse.endpoints.scripted import Scripted

@@ -7,7 +7,8 @@ import pytest
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.catalogue import OPERATORS
 from stillhouse.elicit.contract import Dropped, needs, settings_of
-from stillhouse.elicit.filters.nli import TOGETHER, nli, verdict
+from stillhouse.elicit.filters.nli import nli, verdict
+from stillhouse.elicit.generation.asking import TOGETHER
 from stillhouse.elicit.notebook import Notebook
 from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.endpoints.scripted import Scripted

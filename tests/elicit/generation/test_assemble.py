@@ -1,11 +1,14 @@
-# ruff: noqa: E501 - rows of cases are read as rows
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stillhouse.elicit.contract import Dropped
+from stillhouse.elicit.generation.assemble import Layout, assemble
 from stillhouse.errors import RecipeError
+from stillhouse.records.types import Record
 from tests.elicit.cooking import cook, of
 
 ROW = {"q": "Why?", "a": "So.", "r": "Because", "teacher_prompt": "secret", "n": 2, "finish": "length"}
@@ -83,9 +86,12 @@ def test_a_conversation_ends_with_the_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "talk",
-    [None, "text", [], TURNS[:1], ["a", "b"], [{"role": "human", "content": "x"}, TURNS[1]], [{"role": "user"}, TURNS[1]],
-     [{"role": "user", "content": 3}, TURNS[1]], TURNS[::-1], [None, TURNS[1]]],
-)  # fmt: skip
+    [
+        *(None, "text", [], TURNS[:1], ["a", "b"], TURNS[::-1], [None, TURNS[1]]),
+        *([turn, TURNS[1]] for turn in ({"role": "human", "content": "x"}, {"role": "user"})),
+        [{"role": "user", "content": 3}, TURNS[1]],
+    ],
+)
 def test_what_is_no_conversation_is_dropped(talk: Any, tmp_path: Path) -> None:
     assert "no conversation" in assembled(tmp_path, {"talk": talk}, conversation="talk").why[0]
 
@@ -94,3 +100,59 @@ def test_layouts_or_a_conversation(tmp_path: Path) -> None:
     for settings in ({}, {"layouts": [{"answer": "x"}], "conversation": "talk"}):
         with pytest.raises(RecipeError, match="either layouts or conversation"):
             assembled(tmp_path, ROW, **settings)
+
+
+CANDIDATES = [
+    {"text": "good", "right": True, "finish": "stop"},
+    {"text": "cut", "right": False, "finish": "length"},
+    {"text": "unknown", "right": "nan"},
+]
+RANKED = Layout(
+    prompt="{{ question }}",
+    answer="{{ each.text }}",
+    each="candidates",
+    source="candidates",
+    score="{{ 1 if each.right is true else 0 if each.right is false else each.right }}",
+)
+GOLD = Layout(prompt="Another view of {{ question }}", answer="{{ gold }}", source="reference")
+
+
+def ranked(pick: Any, *layouts: Layout, **fields: Any) -> list[Any]:
+    record = Record(fields={"question": "Why?", "gold": "Because.", "candidates": CANDIDATES} | fields)
+    return list(assemble([record], random.Random(0), layouts=layouts, pick=pick))
+
+
+def test_scores_and_endings_are_those_of_each_candidate() -> None:
+    (made,) = ranked("all", RANKED)
+    assert [(r.text, r.score, r.finish) for r in made.responses] == [
+        ("good", 1.0, "stop"),
+        ("cut", 0.0, "length"),
+        ("unknown", None, "stop"),
+    ]
+
+
+def test_without_a_score_there_is_none() -> None:
+    (made,) = ranked("all", GOLD)
+    assert made.responses[0].score is None
+
+
+def test_together_is_one_record_with_the_answers_of_all() -> None:
+    (made,) = ranked("together", RANKED, GOLD)
+    assert [m.content for m in made.messages] == ["Why?"]
+    assert len(made.answers("candidates")) == 3 and made.answers("reference")[0].text == "Because."
+    assert len(ranked("all", RANKED, GOLD)) == 2 and len(ranked("one", RANKED, GOLD)) == 1
+
+
+def test_together_needs_an_answer_of_every_layout_that_fits() -> None:
+    (dropped,) = ranked("together", RANKED, GOLD, candidates=[])
+    assert isinstance(dropped, Dropped) and dropped.reason == "empty answer"
+    (made,) = ranked("together", GOLD, RANKED.model_copy(update={"when": "candidates"}), candidates=[])
+    assert made.answers("candidates") == () and len(made.responses) == 1
+
+
+def test_all_are_held_out_whatever_part_they_were_of() -> None:
+    records = [Record((), (), split, {"question": "q" + split, "gold": "a"}) for split in ("", "train", "test")]
+    held = list(assemble(records, random.Random(0), layouts=(GOLD,), split="test"))
+    assert [r.split for r in held if isinstance(r, Record)] == ["test"] * 3
+    as_they_were = list(assemble(records, random.Random(0), layouts=(GOLD,)))
+    assert [r.split for r in as_they_were if isinstance(r, Record)] == ["", "train", "test"]

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - rows of cases are read as rows
 """converse, refine, contrast: several questions a record, each resting on the answers before."""
 
 from pathlib import Path
@@ -56,9 +55,13 @@ def test_a_dialogue_that_fails_ends_there(tmp_path: Path) -> None:
         (tmp_path / "journal.jsonl").unlink()
     none = cook(tmp_path, TOPIC, TALK, script=lambda p, s: "")
     assert none.why == ["too few turns (empty)"]
-    first = cook(tmp_path, of({"t": "a", "q": ""}, {"t": "b", "q": "Hello"}),
-                 TALK | {"first": "q", "speakers": [{"name": "u", "speaks_as": "user"}, TALK["speakers"][1]], "rounds": [1, 1]},
-                 script=said)  # fmt: skip
+    silent = {"name": "u", "speaks_as": "user"}
+    first = cook(
+        tmp_path,
+        of({"t": "a", "q": ""}, {"t": "b", "q": "Hello"}),
+        TALK | {"first": "q", "speakers": [silent, TALK["speakers"][1]], "rounds": [1, 1]},
+        script=said,
+    )
     assert first.why == ["too few turns (no first words)"] and first.out[0].fields["messages"][0]["content"] == "Hello"
 
 

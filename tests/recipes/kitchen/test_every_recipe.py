@@ -23,6 +23,7 @@ TOY = (
     "train.growth=1",
     "train.batch_size=2",
     "train.probe_prompts=2",
+    "train.rollout.max_new_tokens=4",
     "eval.max_new_tokens=4",
     "eval.limit=3",
 )

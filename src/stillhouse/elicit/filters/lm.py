@@ -2,19 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Literal
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
+from stillhouse.elicit.generation.asking import batches
 from stillhouse.elicit.sandboxed import Unfit
 from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import text, view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Message, Record
-
-TOGETHER = 64
-"""Records that are scored in one go."""
 
 Logp = Sequence[float]
 Score = Callable[[Logp, Logp], float]
@@ -73,8 +70,7 @@ def lm(
             f"operator 'lm' needs token_logp, but role '{ask.role}' gives {given}; give the role a local model, or a "
             "server that scores texts, or ask for a verdict with 'prob', which can count votes"
         )
-    source = iter(records)
-    while batch := list(islice(source, TOGETHER)):
+    for batch in batches(records):
         yield from _scored(batch, ask, score, field, (template, system, without), at_least, at_most, into)
 
 

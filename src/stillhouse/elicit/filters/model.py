@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from numbers import Real
 from typing import Annotated, Any
 
@@ -11,15 +10,13 @@ from pydantic import Field
 
 from stillhouse.elicit.ask import Ask
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.plugin import plugin
+from stillhouse.elicit.generation.asking import batches
 from stillhouse.elicit.sandboxed import TooLarge, Unfit
 from stillhouse.elicit.templates import conversation, render
 from stillhouse.elicit.view import view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
-
-TOGETHER = 64
-"""Records that are scored in one go."""
+from stillhouse.signature import imported
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
@@ -47,8 +44,7 @@ def model(
     educational value), MaRio, Self-RAG and SciGLM (a critic).
     """
     score = _asked(ask, samples) if not scorer else _imported(scorer)
-    source = iter(records)
-    while batch := list(islice(source, TOGETHER)):
+    for batch in batches(records):
         texts = [_text(record, template) for record in batch]
         scores = iter(score([text for text in texts if isinstance(text, str) and text]))
         for record, text in zip(batch, texts, strict=True):
@@ -68,7 +64,7 @@ def _text(record: Record, template: str) -> str | Unfit:
 
 
 def _imported(name: str) -> Score:
-    function = plugin(name, "scorer")
+    function = imported(name, "scorer")
 
     def score(texts: list[str]) -> list[float | None]:
         found = list(function(texts)) if texts else []

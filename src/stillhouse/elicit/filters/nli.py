@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
+from stillhouse.elicit.generation.asking import batches
 from stillhouse.elicit.sandboxed import TooLarge, Unfit
 from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import text, view
@@ -23,9 +23,6 @@ Hypothesis:
 {{ hypothesis }}
 
 If the premise is true, must the hypothesis be true as well? Answer with one word, yes or no."""
-
-TOGETHER = 64
-"""Records that are judged in one go."""
 
 
 def nli(
@@ -54,8 +51,7 @@ def nli(
     Used by SAIL (arXiv 2305.15225: is a passage informative), Impossible Distillation (2305.16635: both ways, 0.75) and
     RLEF (2306.00186: as the reward).
     """
-    source = iter(records)
-    while batch := list(islice(source, TOGETHER)):
+    for batch in batches(records):
         prompts = [_prompts(record, premise, hypothesis, direction, template) for record in batch]
         scores = iter(
             _scores(ask, [p for found in prompts if isinstance(found, list) for p in found], yes, no, samples)

@@ -1,8 +1,9 @@
 """What all operators that ask have in common: prompts out, parsed replies back, a bounded number of second tries."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from stillhouse.elicit.ask import Ask, Prompt
@@ -12,10 +13,14 @@ from stillhouse.elicit.sandboxed import LACKING, Unfit
 from stillhouse.elicit.templates import conversation
 from stillhouse.endpoints.base import Answer
 from stillhouse.errors import RecipeError
-from stillhouse.records.types import Message, Origin, content_key
+from stillhouse.records.types import Message, Origin, Record, prompt_key
 
 Parse = dict[str, Any]
 """A parser and its settings, as in {use = "fields", kind = "numbered"}; empty: the text as it is."""
+
+
+TOGETHER = 64
+"""Records that a filter or a judge asks about in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,13 @@ class Reply:
     answer: Answer
     items: list[dict[str, Any]] = field(default_factory=list)
     reason: str = ""
+
+
+def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """So many records at a time as are asked about in one go."""
+    source = iter(records)
+    while batch := list(islice(source, TOGETHER)):
+        yield batch
 
 
 def prompt_of(template: str, values: Mapping[str, Any], *, system: str = "") -> Prompt | str:
@@ -73,7 +85,7 @@ def replies(
 
 def asked(ask: Ask, operation: str, prompt: Prompt | str, parent: str = "") -> Origin:
     """The event of having asked; of a prompt that could not be made, there is no hash."""
-    key = "" if isinstance(prompt, str) else content_key([{"role": m.role, "content": m.content} for m in prompt])
+    key = "" if isinstance(prompt, str) else prompt_key(prompt)
     return Origin(operation, role=ask.role, prompt=key, parent=parent)
 
 

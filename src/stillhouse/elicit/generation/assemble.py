@@ -73,7 +73,7 @@ def assemble(
     if bool(layouts) == bool(conversation):
         raise RecipeError("operator 'assemble' needs either layouts or conversation")
     for record in records:
-        fields = record.fields if keep is None else {k: record.fields[k] for k in keep if k in record.fields}
+        fields = record.kept(keep)
         made = list(
             _conversations(record, conversation, system, learn) if conversation else _views(record, layouts, pick, rng)
         )

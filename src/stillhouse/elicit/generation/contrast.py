@@ -38,10 +38,11 @@ def contrast(
     A record that lacks one is dropped: half a contrast is none.
     """
     held = list(records)
-    rows = []
-    for version in versions:
-        prompts = [prompt_of(version.template, view(record), system=version.system) for record in held]
-        rows.append(replies(ask.of(version.role), prompts, parse or {}, retries=retries, into="text"))
+    prompts = [[prompt_of(v.template, view(record), system=v.system) for record in held] for v in versions]
+    rows = [
+        replies(ask.of(version.role), of_all, parse or {}, retries=retries, into="text")
+        for version, of_all in zip(versions, prompts, strict=True)
+    ]
     order = sorted(range(len(versions)), key=lambda i: -versions[i].score)
     for number, record in enumerate(held):
         found = [rows[i][number][0] for i in order]
@@ -53,5 +54,4 @@ def contrast(
             {"text": reply.answer.text.strip(), **reply.items[0], "name": versions[i].name, "score": versions[i].score}
             for i, reply in zip(order, found, strict=True)
         ]
-        event = asked(ask, "contrast", prompt_of(versions[0].template, view(record), system=versions[0].system))
-        yield record.having(**{into: candidates}).after(event)
+        yield record.having(**{into: candidates}).after(asked(ask, "contrast", prompts[0][number]))

@@ -34,9 +34,8 @@ def curate(
     for record, prompt, row in zip(
         held, prompts, replies(ask, prompts, parse, samples=samples, retries=retries), strict=True
     ):
-        kept = record.fields if keep is None else {name: record.fields[name] for name in keep if name in record.fields}
         for reply in row:
             if reply.reason:
                 yield Dropped(record.having(raw=reply.answer.text), reply.reason)
             for item in reply.items[: per_record or None]:
-                yield record.child(asked(ask, "curate", prompt), **(kept | item))
+                yield record.child(asked(ask, "curate", prompt), **(record.kept(keep) | item))

@@ -62,14 +62,13 @@ def evolve(
         elif reply.reason:
             yield Dropped(record.having(raw=reply.answer.text), reply.reason)
         for item in reply.items:
-            kept = {name: record.fields[name] for name in keep if name in record.fields}
             noted = {
                 "operation": op.name,
                 "parent": view(record).get(into, ""),
                 "generation": _generation(record) + 1,
                 "finish": reply.answer.finish,
             }
-            yield record.child(asked(ask, op.name, prompt), **(kept | item | noted))
+            yield record.child(asked(ask, op.name, prompt), **(record.kept(keep) | item | noted))
 
 
 def _draw(ops: tuple[Operation, ...], rng: random.Random) -> Operation:

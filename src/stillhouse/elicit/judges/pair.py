@@ -86,28 +86,32 @@ def _orders(count: int, orders: int, rng: random.Random) -> list[tuple[int, ...]
 
 def _scores(verdict: Mapping[str, Any], kind: str, order: Sequence[int]) -> list[float] | None:
     """The verdict as a number for each candidate in its own place; None where it does not fit the candidates."""
-    said, count = verdict.get({"scores": "scores", "choice": "choice", "ranking": "ranking"}[kind]), len(order)
-    if kind == "choice":
-        chosen = _place(said)
-        shown = [0.5] * count if said == "tie" else [float(place == chosen) for place in range(count)]
-        if said != "tie" and chosen not in range(count):
-            return None
-    elif not isinstance(said, list | tuple) or len(said) != count:
+    shown = READ[kind](verdict.get(kind), len(order))
+    return None if shown is None else [shown[order.index(place)] for place in range(len(order))]
+
+
+def _chosen(said: Any, count: int) -> list[float] | None:
+    if said == "tie":
+        return [0.5] * count
+    chosen = _place(said)
+    return [float(place == chosen) for place in range(count)] if chosen in range(count) else None
+
+
+def _ranked(said: Any, count: int) -> list[float] | None:
+    places = [_place(one) for one in said] if isinstance(said, list | tuple) else []
+    if sorted(places) != list(range(count)):
         return None
-    elif kind == "ranking":
-        places = [_place(one) for one in said]
-        if any(place not in places for place in range(count)):
-            return None
-        shown = [1 - places.index(place) / (count - 1) for place in range(count)]
-    else:
-        numbers = [number for one in said if (number := finite(one)) is not None]
-        if len(numbers) < count:
-            return None
-        shown = numbers
-    own = [0.0] * count
-    for place, number in zip(order, shown, strict=True):
-        own[place] = number
-    return own
+    return [1 - places.index(place) / (count - 1) for place in range(count)]
+
+
+def _rated(said: Any, count: int) -> list[float] | None:
+    numbers = [finite(one) for one in said] if isinstance(said, list | tuple) else []
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == len(numbers) == count else None
+
+
+READ = {"choice": _chosen, "ranking": _ranked, "scores": _rated}
+"""What a verdict of each kind says of the candidates in the order in which they were shown."""
 
 
 def _place(said: Any) -> int:

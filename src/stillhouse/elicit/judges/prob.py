@@ -4,22 +4,18 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Annotated
 
 from pydantic import Field
 
 from stillhouse.elicit.ask import Ask, Prompt
 from stillhouse.elicit.contract import Dropped, Result
-from stillhouse.elicit.generation.asking import asked
+from stillhouse.elicit.generation.asking import asked, batches
 from stillhouse.elicit.sandboxed import Unfit
 from stillhouse.elicit.templates import conversation
 from stillhouse.elicit.view import view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
-
-TOGETHER = 64
-"""Records that are judged in one go."""
 
 Shares = tuple[float, ...]
 """The probability of each option; they add up to 1."""
@@ -50,8 +46,7 @@ def prob(
     after chain of thought), ILF (2303.16755: "Yes" or "No", several templates averaged), RLC (2305.14483).
     """
     _check(options, swap, clamp)
-    source = iter(records)
-    while batch := list(islice(source, TOGETHER)):
+    for batch in batches(records):
         prompts = [_prompts(record, template, system, swap) for record in batch]
         orders = [prompt for row in prompts if isinstance(row, list) for prompt in row]
         way, found = _shares(ask, orders, options, votes)

@@ -7,12 +7,11 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from stillhouse.elicit.contract import settings_of
 from stillhouse.elicit.parsers.catalogue import PARSERS
 from stillhouse.elicit.parsers.contract import Parser, Unreadable
 from stillhouse.elicit.parsers.items import sound
-from stillhouse.elicit.plugin import plugin
 from stillhouse.errors import RecipeError
+from stillhouse.signature import checked, imported
 
 LONGEST = 1_000_000
 """Characters: a longer text is not looked at."""
@@ -45,7 +44,7 @@ def resolve(settings: Mapping[str, Any]) -> tuple[str, Parser]:
     if not isinstance(use, str) or not use:
         raise RecipeError(f"a parse table needs 'use', the name of a parser; there are {', '.join(PARSERS)}")
     if ":" in use:
-        return use, plugin(use, "parser")
+        return use, imported(use, "parser")
     kind = settings.get("kind")
     name = use if kind is None else f"{use}.{kind}"
     if name in PARSERS:
@@ -65,9 +64,9 @@ def _reader(spelled: str) -> Callable[[str, bool], Items]:
     given = {key: value for key, value in settings.items() if key not in named}
     common = inspect.signature(sound).parameters
     who = f"parser '{name}'"
-    counting = settings_of(sound, {key: value for key, value in given.items() if key in common}, who=who)
+    counting = checked(sound, {key: value for key, value in given.items() if key in common}, who)
     own = {key: value for key, value in given.items() if key not in common}
-    chosen = settings_of(parser, own, who=who)
+    chosen = checked(parser, own, who)
     wants_ending = "finished" in inspect.signature(parser).parameters
 
     def reader(text: str, finished: bool) -> Items:

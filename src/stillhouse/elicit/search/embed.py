@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stillhouse.elicit.plugin import plugin
 from stillhouse.errors import RecipeError
+from stillhouse.signature import imported
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """One row a text; a text without any known word is all zeros, and like nothing."""
@@ -20,7 +20,7 @@ def embedder(model: str) -> Embed:
     The function takes a list of texts and gives a matrix with a row for each. Raises RecipeError for a model that is
     not there, and for a matrix of another shape.
     """
-    encode = plugin(model, "embedding model") if ":" in model and not Path(model).exists() else _static(model)
+    encode = imported(model, "embedding model") if ":" in model and not Path(model).exists() else _static(model)
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:

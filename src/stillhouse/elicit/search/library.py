@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from stillhouse.elicit.plugin import plugin
 from stillhouse.elicit.search.bm25 import bm25
 from stillhouse.elicit.search.dense import dense
 from stillhouse.elicit.search.embed import embedder
@@ -14,6 +13,7 @@ from stillhouse.elicit.search.hits import Find, Hit
 from stillhouse.elicit.view import text, value, view
 from stillhouse.errors import RecipeError
 from stillhouse.records.types import Record
+from stillhouse.signature import imported
 
 OPEN = ("", "train")
 """Splits whose records may be found by default: what is held out is not shown to those who learn."""
@@ -80,7 +80,7 @@ def _opened(texts: list[str], backend: str, model: str) -> Find:
         return dense(texts, embedder(model))
     if ":" not in backend:
         raise RecipeError(f"there is no search backend '{backend}'; there are bm25, dense and package.module:function")
-    return plugin(backend, "search backend")(texts)
+    return imported(backend, "search backend")(texts)
 
 
 def _set(sets: Mapping[str, Sequence[Record]], over: str) -> Sequence[Record]:
