@@ -143,6 +143,8 @@ class Ask:
         identity, settings, begun = self.endpoint.identity, self.sampling.settings(), time.monotonic()
         before = self.funnel.seconds
         owed = self._askable(requests, answers)
+        if owed:
+            self._tell()  # before the first batch, which may take minutes
         try:
             for request, answer in self._asking(requests, owed):
                 row = row_of(request.key, request.prompt_key, identity, settings, request.sample, answer)

@@ -131,6 +131,12 @@ def test_scores_and_endings_are_those_of_each_candidate() -> None:
     ]
 
 
+def test_whole_answers_end_with_their_layout() -> None:
+    record = Record(fields={"question": "Why?", "candidates": CANDIDATES})
+    (made,) = assemble([record], random.Random(0), layouts=(RANKED,), whole=True)
+    assert isinstance(made, Record) and [r.finish for r in made.responses] == ["stop"] * 3
+
+
 def test_without_a_score_there_is_none() -> None:
     (made,) = ranked("all", GOLD)
     assert made.responses[0].score is None

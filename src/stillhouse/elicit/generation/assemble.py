@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -60,6 +61,7 @@ def assemble(
     learn: Literal["last", "all"] = "all",
     keep: tuple[str, ...] | None = None,
     split: Literal["", "test"] = "",
+    whole: bool = False,
 ) -> Iterator[Result]:
     """Records of messages and responses, ready to be trained on.
 
@@ -68,7 +70,8 @@ def assemble(
     `conversation`, the name of a field with {"role", "content"} turns that end with the assistant's, there is one
     record with these turns and `learn` says which of the assistant's are targets. `keep` names the fields that stay
     (default: all). `split`: "test" holds all of them out, whatever part they were of, so that they are measured on and
-    never learnt. Nothing of the teacher's prompt reaches the student unless a layout says so.
+    never learnt. `whole`: the answers end as the layouts do, even where the teacher's text was cut off (else they
+    teach no end of turn). Nothing of the teacher's prompt reaches the student unless a layout says so.
     """
     if bool(layouts) == bool(conversation):
         raise RecipeError("operator 'assemble' needs either layouts or conversation")
@@ -82,6 +85,8 @@ def assemble(
                 yield part
             else:
                 messages, responses, how = part
+                if whole:
+                    responses = tuple(replace(response, finish="stop") for response in responses)
                 event = Origin("assemble", parent=record.key)
                 yield Record(messages, responses, split or record.split, fields, how, (*record.lineage, event))
 
