@@ -10,9 +10,9 @@ from stillhouse.elicit.contract import needs as operands
 from stillhouse.errors import ConfigError
 from stillhouse.evaluate.tasks import load_tasks
 from stillhouse.models.tokenise import encode_answer, encode_prompt
-from stillhouse.recipe import Recipe, Train
+from stillhouse.recipe import Recipe, Step, Train
 from stillhouse.records.read import read_records, read_texts, sample_by_hash, split_by_hash
-from stillhouse.records.types import Record
+from stillhouse.records.types import Record, Response
 from stillhouse.train.material import NOT_RECORDED
 from stillhouse.train.terms import read_terms, sources_of
 
@@ -39,7 +39,7 @@ def look_at_data(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> tuple[Am
     try:
         records = read_records(data.seeds, limit=data.limit)
         records = split_by_hash(records, valid=data.valid, test=data.held_out)
-        tasks = load_tasks([task for stage in recipe.stage for task in stage.eval], records)
+        tasks = load_tasks([task for stage in recipe.stage for task in stage.eval], _answered(recipe, records))
         if any("text" in sources_of(read_terms(t), t.pair) for t in _trainings(recipe)):
             read_texts(data.text)
     except ConfigError as error:
@@ -55,17 +55,26 @@ def look_at_data(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> tuple[Am
             )
         )
     found += _gaps(recipe, rows, records)
-    steps = [step for stage in recipe.stage for step in stage.step]
     asked = [
         (sum(rows.get(split, 0) for split in s.splits) * int(s.settings.get("samples", 1)), s.max_new_tokens)
-        for s in steps
-        if "ask" in operands(resolve(s.use))
+        for s in _asking(recipe)
     ]
     examined = [(len(task.records), task.settings.max_new_tokens) for task in tasks]
     for task, (count, _) in zip(tasks, examined, strict=True):
         found.append(Finding("evaluation", f"{task.name}: {count} prompts"))
     amount = Amount(rows, prompts, answers, *_sums(asked), *_sums(examined))
     return amount, found
+
+
+def _asking(recipe: Recipe) -> list[Step]:
+    return [step for stage in recipe.stage for step in stage.step if "ask" in operands(resolve(step.use))]
+
+
+def _answered(recipe: Recipe, records: list[Record]) -> list[Record]:
+    """The records as steps may leave them: what is held out is answered, if any step asks about it."""
+    if not any("test" in step.splits for step in _asking(recipe)):
+        return records
+    return [r if r.responses or r.split != "test" else r.adding(Response("teacher", "")) for r in records]
 
 
 def _gaps(recipe: Recipe, rows: dict[str, int], records: list[Record]) -> list[Finding]:

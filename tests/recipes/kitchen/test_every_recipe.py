@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse import recipes
+from stillhouse.doctor import diagnose_recipe
 from stillhouse.endpoints.scripted import Scripted
 from stillhouse.models.saving import save_model
 from stillhouse.recipes.files import FOLDER
@@ -56,6 +57,12 @@ def test_on_the_scripted_teacher(name: str, tiny: str, tmp_path: Path) -> None:
     learnt = [json.loads(line) for line in run.records.read_text().splitlines()]
     assert all(record["messages"] for record in learnt)
     assert any(record["lineage"] for record in learnt)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_doctor_finds_nothing_wrong(name: str, tiny: str) -> None:
+    report = diagnose_recipe(recipes.load(name, [f"teacher={tiny}", "student.keep_layers=2"]))
+    assert [finding.text for finding in report.findings if finding.level == "error"] == []
 
 
 @pytest.mark.slow

@@ -70,6 +70,13 @@ class Form:
         return self.factor * (self.temperature**2 if self.tau_squared else 1.0)
 
 
+def compiler() -> str | None:
+    """What compiles the rows; None where there is nothing, or it is not wanted (`STILLHOUSE_NATIVE=0`)."""
+    if os.environ.get("STILLHOUSE_NATIVE") == "0":
+        return None
+    return os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+
+
 def available(student: Tensor, teacher: Tensor | None) -> bool:
     """Whether the compiled rows can take such logits: on a CPU, both in float32 or both in bfloat16."""
     fits = student.device.type == "cpu" and student.dtype in (torch.float32, torch.bfloat16)
@@ -161,12 +168,12 @@ def _loaded() -> ctypes.CDLL:
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
-    """The compiled rows; None without a compiler, or where `STILLHOUSE_NATIVE=0`."""
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None or os.environ.get("STILLHOUSE_NATIVE") == "0":
+    """The compiled rows; None where they cannot be had."""
+    found = compiler()
+    if found is None:
         return None
     try:
-        library = ctypes.CDLL(str(_built(compiler)))
+        library = ctypes.CDLL(str(_built(found)))
     except (OSError, subprocess.SubprocessError):
         return None
     pointer, number, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
