@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from stillhouse import ranks
 from stillhouse.elicitation import Elicitation
 from stillhouse.endpoints.base import Endpoint
-from stillhouse.errors import ModelError, RunError
+from stillhouse.errors import DataError, ModelError, RunError
 from stillhouse.judge import Judge
 from stillhouse.laps import Lap, laps, trains_later
 from stillhouse.models.load import LanguageModel, fast_dtype, load
@@ -117,6 +117,11 @@ def train(run: Run, endpoints: Mapping[str, Endpoint] | None = None) -> None:
 def _train_lap(party: Party, lap: Lap, before: Path | None, target: Path) -> None:
     run, began, settings = party.run, time.perf_counter(), lap.train
     assert settings is not None  # the caller chose the laps that train
+    if not party.split("train") and sources_of(read_terms(settings), settings.pair) != {"text"}:
+        raise DataError(
+            f"stage '{lap.name}' has nothing to learn from: no training record is left after its steps; what they "
+            f"dropped, and why, is shown by: stillhouse report {run.folder}"
+        )
     with ranks.rank_0_first():
         student = party.untrained() if before is None else load(str(before), dtype="float32")
     if run.recipe.student.lora is not None:

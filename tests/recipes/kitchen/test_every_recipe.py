@@ -9,9 +9,11 @@ import pytest
 from stillhouse import recipes
 from stillhouse.doctor import diagnose_recipe
 from stillhouse.endpoints.scripted import Scripted
+from stillhouse.errors import DataError
 from stillhouse.models.saving import save_model
 from stillhouse.recipes.files import FOLDER
-from stillhouse.stages import distill
+from stillhouse.run import Run
+from stillhouse.stages import distill, report
 from stillhouse.tiny import tiny_model
 from tests.recipes.kitchen.cooking import skip_without_sandbox
 
@@ -57,6 +59,15 @@ def test_on_the_scripted_teacher(name: str, tiny: str, tmp_path: Path) -> None:
     learnt = [json.loads(line) for line in run.records.read_text().splitlines()]
     assert all(record["messages"] for record in learnt)
     assert any(record["lineage"] for record in learnt)
+
+
+def test_where_nothing_is_left_to_learn_the_report_shows_why(tiny: str, tmp_path: Path) -> None:
+    recipe = recipes.load("finetune-cot", [f"teacher={tiny}", "student.keep_layers=2", *toy("finetune-cot")])
+    silly = Scripted(lambda prompt, sampling: "nonsense", identity="teacher")
+    with pytest.raises(DataError, match=r"stage 'main' has nothing to learn from: .* stillhouse report .*run"):
+        distill(recipe, folder=tmp_path / "run", endpoints={"teacher": silly})
+    with Run.open(tmp_path / "run") as run:
+        assert "right answers" in report(run).read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
