@@ -15,6 +15,7 @@ from stillhouse.endpoints.base import Endpoint
 from stillhouse.errors import DataError, ModelError, RunError
 from stillhouse.judge import Judge
 from stillhouse.laps import Lap, laps, trains_later
+from stillhouse.machine import give_back
 from stillhouse.models.load import LanguageModel, fast_dtype, load
 from stillhouse.models.lora import merged, with_lora
 from stillhouse.models.saving import save_model
@@ -85,6 +86,7 @@ def elicit(run: Run, endpoints: Mapping[str, Endpoint] | None = None, *, again: 
             break
         records = work.do(lap)
     work.finish()
+    give_back()
     return records
 
 
@@ -105,12 +107,14 @@ def train(run: Run, endpoints: Mapping[str, Endpoint] | None = None) -> None:
     for lap in laps(run):
         if ranks.rank() == 0:
             work.do(lap)
+            give_back()  # what the models that were asked have left
         ranks.wait()
         if lap.train is None:
             continue
         target = lap.model_dir if trains_later(run, lap) else run.model_dir
         if not target.exists():
             _train_lap(Party(run), lap, before if lap.stage.start == "last" else None, target)
+            give_back()
         before = target
 
 
