@@ -22,6 +22,7 @@ TOY = (
     "data.limit=40",
     "data.max_tokens=900",
     "data.max_prompt_tokens=700",
+    "student.refit_tokens=0",
     "train.steps=2",
     "train.growth=1",
     "train.batch_size=2",
