@@ -47,7 +47,7 @@ class Response:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Response":
         spans = tuple(Span(**span) for span in data.get("spans", ()))
-        return cls(**{**{name: value for name, value in data.items() if name != "spans"}, "spans": spans})
+        return cls(**{**data, "spans": spans})
 
 
 @dataclass(frozen=True, slots=True)
