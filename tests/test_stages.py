@@ -93,20 +93,22 @@ def test_other_students_and_settings(changes: tuple[str, ...], teacher: str, tmp
     assert run.report_file.exists()
 
 
-def test_ctrl_c_while_eliciting_keeps_the_batch_under_way(
+def test_ctrl_c_while_eliciting_keeps_what_is_under_way(
     teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generate = Local.generate
 
-    def interrupted(self: Local, *asked: Any) -> Iterator[Any]:
-        os.kill(os.getpid(), signal.SIGINT)
-        yield from generate(self, *asked)
+    def interrupted(self: Local, *asked: Any, **how: Any) -> Iterator[Any]:
+        for number, found in enumerate(generate(self, *asked, **how)):
+            if number == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield found
 
     with prepare(small("quickstart", teacher, "step.batch_size=4"), tmp_path / "run") as run:
         monkeypatch.setattr(Local, "generate", interrupted)
         with pytest.raises(Interrupted, match="run the same command again"):
             elicit(run)
-        assert len(run.journal.read_text().splitlines()) == 4
+        assert 4 <= len(run.journal.read_text().splitlines()) <= 7
         monkeypatch.undo()
         assert len(elicit(run)) == 24
         rows = [json.loads(line)["row"] for line in run.journal.read_text().splitlines()]

@@ -67,10 +67,12 @@ class Judge:
         )
 
     def _answers(self, role: str, lm: LanguageModel, records: Sequence[Record], settings: Eval) -> list[str]:
-        sampling = Sampling(settings.max_new_tokens, settings.temperature, seed=settings.seeds[0])
+        sampling = Sampling(
+            settings.max_new_tokens, settings.temperature, seed=settings.seeds[0], batch_size=settings.batch_size
+        )
         texts = [""] * len(records)
         with progress(f"{role}: {settings.name}", len(records)) as advance:
-            answers = Local(lm, batch_size=settings.batch_size).generate([r.messages for r in records], sampling)
+            answers = Local(lm).generate([r.messages for r in records], sampling)
             for done, (index, answer) in enumerate(answers, start=1):
                 texts[index] = answer.text
                 advance(done, "")

@@ -117,7 +117,7 @@ class Step(BaseModel):
     top_k: Annotated[int, Field(ge=0)] = 0
     stop: tuple[str, ...] = ()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    batch_size: Positive = 32
+    batch_size: Positive = 64
 
     @property
     def title(self) -> str:
@@ -232,7 +232,7 @@ class Eval(Section):
     max_new_tokens: Positive = 128
     temperature: NonNegative = 0.0
     seeds: tuple[int, ...] = (0,)
-    batch_size: Positive = 32
+    batch_size: Positive = 64
     bands: tuple[int, int] = (30, 70)
     exact: Literal["text", "number", "choice", "label", "yes_no", "math"] = "text"
 

@@ -10,8 +10,8 @@ def prompts_of(*texts):
     return [(Message("user", text),) for text in texts]
 
 
-def asked(prompts, endpoint, path, *, samples=1, batch_size=32, **sampling):
+def asked(prompts, endpoint, path, *, samples=1, **sampling):
     """The answers to each prompt, and the account of having asked."""
     with Notebook(path) as notebook:
-        ask = Ask("teacher", {"teacher": endpoint}, Sampling(**sampling), notebook, batch_size=batch_size)
+        ask = Ask("teacher", {"teacher": endpoint}, Sampling(**sampling), notebook)
         return ask(prompts, samples=samples), ask.funnel

@@ -1,5 +1,7 @@
 """A tiny real model as an endpoint."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ def lm():
 
 
 def answers(lm, sampling, prompts=PROMPTS, batch_size=2):
-    return dict(Local(lm, batch_size=batch_size).generate(prompts, sampling))
+    return dict(Local(lm).generate(prompts, replace(sampling, batch_size=batch_size)))
 
 
 def test_greedy_answers_are_the_argmax_of_one_forward_pass_per_token(lm):
@@ -71,7 +73,7 @@ def test_what_does_not_fit_is_refused(lm):
 def test_asking_a_model(lm, tmp_path):
     prompts = [*PROMPTS, *prompts_of("x" * 600, "a \ud800")]
     how = {"max_new_tokens": 8, "batch_size": 2, "seed": 1}
-    given, funnel = asked(prompts, Local(lm, batch_size=2), tmp_path / "journal.jsonl", **how)
+    given, funnel = asked(prompts, Local(lm), tmp_path / "journal.jsonl", **how)
     assert (funnel.requests, funnel.asked, funnel.refused) == (7, 5, 2)
     assert [row[0].finish == "error" for row in given] == [False] * 5 + [True] * 2
     assert funnel.tokens == sum(row[0].tokens for row in given)

@@ -18,9 +18,9 @@ def test_the_work_is_the_same_for_all_and_taken_in_turns(monkeypatch):
     one, other = tiny_model(seed=1).model, tiny_model(seed=2).model
     generate = speed.generate
 
-    def counting(model, prompts, **settings):
-        answers = list(generate(model, prompts, **settings))
-        calls.append((model is one, [len(ids) for _, ids, _ in answers]))
+    def counting(*given, **settings):
+        answers = list(generate(*given, **settings))
+        calls.append((given[0] is one, [len(ids) for _, ids, _ in answers]))
         return iter(answers)
 
     monkeypatch.setattr(speed, "generate", counting)

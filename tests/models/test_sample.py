@@ -1,59 +1,96 @@
-"""Sampling: greedy equals transformers' own, draws follow the model's distribution, and seeds decide."""
+"""Sampling: greedy is the likeliest token whatever else is under way, and seeds decide."""
 
+from contextlib import contextmanager
+
+import numpy as np
 import pytest
 import torch
 
 from stillhouse.models import sample
-from stillhouse.models.sample import Draw, generate, sample_answers
+from stillhouse.models.choice import Choice, Ending
+from stillhouse.models.sample import generate, sample_answers
+from stillhouse.models.tokenise import decode
 from stillhouse.recipe import Rollout
 from stillhouse.tiny import tiny_model
 
 LM = tiny_model(seed=4)
 PROMPTS = [[1, 2, 3, 4], [5], [6, 7, 8]]
-COMMON = {"stop_ids": (256,), "pad_id": 257, "max_new_tokens": 6}
+GREEDY = Choice(temperature=0.0)
 
 
-def test_greedy_is_the_likeliest_token_whatever_the_padding() -> None:
-    together = {i: ids for i, ids, _ in generate(LM.model, PROMPTS, temperature=0.0, **COMMON)}
-    for i, prompt in enumerate(PROMPTS):
-        ids = list(prompt)
-        for token in together[i]:
-            with torch.no_grad():
-                assert int(LM.model(torch.tensor([ids])).logits[0, -1].argmax()) == token
-            ids.append(token)
+def answers(prompts=PROMPTS, choice=GREEDY, *, tokens=6, stop_ids=(256,), seed=0, stop=(), **settings):
+    ending, seeds = Ending(tokens, stop_ids, stop, LM.tokenizer), range(seed, seed + len(prompts))
+    found = generate(LM.model, prompts, choice, ending, pad_id=257, seeds=seeds, **settings)
+    return {i: (ids, how) for i, ids, how in found}
 
 
-def test_equal_seeds_give_equal_answers_and_leave_the_global_random_numbers_alone() -> None:
+@contextmanager
+def shapes_read():
+    """The shapes of what the model reads meanwhile."""
+    shapes: list[tuple[int, ...]] = []
+    hook = LM.model.register_forward_pre_hook(
+        lambda _, __, given: shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    yield shapes
+    hook.remove()
+
+
+def alone(prompt: list[int], choice: Choice, seed: int, stop_ids: tuple[int, ...]) -> tuple[list[int], str]:
+    """An oracle: one forward pass of the whole sequence for every token."""
+    ids, uniform = list(prompt), np.random.default_rng(seed).random(90, dtype=np.float32)
+    for number in uniform:
+        with torch.no_grad():
+            token = int(choice(LM.model(torch.tensor([ids])).logits[:, -1], torch.tensor([[float(number)]])))
+        if token in stop_ids:
+            return ids[len(prompt) :], "stop"
+        ids.append(token)
+    return ids[len(prompt) :], "length"
+
+
+@pytest.mark.parametrize("choice", [GREEDY, Choice(), Choice(temperature=0.8, top_p=0.9)])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+@pytest.mark.parametrize("shared", [0, 20])
+def test_an_answer_is_its_own_whatever_else_is_under_way(choice: Choice, batch_size: int, shared: int) -> None:
+    """Answers of many lengths, more than there is room for at once, prompts that repeat and that begin alike."""
+    random = torch.Generator().manual_seed(1)
+    begin = torch.randint(0, 250, (shared,), generator=random).tolist()
+    lengths = (1, 9, 4, 4, 30, 2, 17, 5, 6)
+    prompts = [begin + torch.randint(0, 250, (length,), generator=random).tolist() for length in lengths]
+    prompts += [prompts[2], prompts[2]]
+    stops = tuple(range(0, 256, 12))
+    given = answers(prompts, choice, tokens=90, stop_ids=stops, seed=7, batch_size=batch_size)
+    assert given == {i: alone(prompt, choice, 7 + i, stops) for i, prompt in enumerate(prompts)}
+    assert choice == GREEDY or len({len(ids) for ids, _ in given.values()}) > 4
+
+
+def test_equal_prompts_and_beginnings_are_read_once() -> None:
+    begin = list(range(100, 130))
+    with shapes_read() as shapes:
+        answers([[*begin, 1, 2], [*begin, 3], [*begin, 1, 2]], tokens=1)
+    assert shapes == [(1, 30), (2, 2)]
+
+
+def test_an_answer_depends_on_its_own_seed_and_leaves_the_global_random_numbers_alone() -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    first, second, third = (list(generate(LM.model, PROMPTS, seed=seed, **COMMON)) for seed in (1, 1, 2))
+    prompts = PROMPTS * 3
+    first, second, third = (answers(prompts, Choice(), seed=seed, batch_size=2) for seed in (1, 1, 2))
     assert first == second != third
+    assert {i: third[i] for i in range(8)} != {i: first[i] for i in range(8)}
+    assert answers(prompts, Choice(), seed=1, batch_size=9) == first
+    assert answers([PROMPTS[1]], Choice(), seed=2)[0] == first[1]
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_draws_follow_the_softmax() -> None:
-    logits = torch.tensor([0.0, 1.0, -1.0, -torch.inf, 2.0]).log_softmax(-1)
-    draw = Draw(seed=3, device=torch.device("cpu"))
-    drawn = draw(torch.zeros(20_000, 1, dtype=torch.long), logits.expand(20_000, 5)).argmax(-1)
-    frequencies = torch.bincount(drawn, minlength=5) / 20_000
-    assert frequencies[3] == 0
-    torch.testing.assert_close(frequencies, logits.exp(), atol=0.012, rtol=0)
-
-
-def test_rows_beyond_the_vocabulary_are_never_drawn() -> None:
-    padded = tiny_model(seed=4, extra_rows=40).model
-    free, cut = (
-        {token for _, ids, _ in generate(padded, PROMPTS * 20, vocabulary=vocabulary, **COMMON) for token in ids}
-        for vocabulary in (None, len(LM.tokenizer))
-    )
-    assert max(free) >= len(LM.tokenizer) > max(cut)
-
-
-@pytest.mark.parametrize("setting", [{"top_k": 1}, {"top_p": 1e-6}])
-def test_the_narrowest_choice_is_greedy(setting: dict[str, float]) -> None:
-    greedy = [ids for _, ids, _ in generate(LM.model, PROMPTS, temperature=0.0, **COMMON)]
-    narrow = [ids for _, ids, _ in generate(LM.model, PROMPTS, **COMMON, **setting)]
-    assert narrow == greedy
+def test_answers_come_as_they_end_and_no_further_ones_begin_when_asked() -> None:
+    seen: list[int] = []
+    ending = Ending(40, tuple(range(0, 256, 16)))
+    prompts = [[n, n + 1] for n in range(20)]
+    for index, _, _ in generate(
+        LM.model, prompts, Choice(), ending, pad_id=257, seeds=range(20), batch_size=4, halt=lambda: len(seen) >= 3
+    ):
+        seen.append(index)
+    assert 3 <= len(seen) < 9
 
 
 def test_an_answer_that_ends_has_its_end_of_turn() -> None:
@@ -65,17 +102,37 @@ def test_an_answer_that_ends_has_its_end_of_turn() -> None:
     assert all(len(ids) == 4 for ids in cut)
 
 
-def test_long_prompts_are_answered_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_prompts_are_answered_fewer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [[1] * length for length in (30, 3, 4, 25, 5)]
-    whole = list(generate(LM.model, prompts, temperature=0.0, **COMMON))
-    sizes: list[int] = []
-    answer = sample._answer
-    monkeypatch.setattr(sample, "BATCH_TOKENS", 40)
-    monkeypatch.setattr(
-        sample, "_answer", lambda model, asked, *rest: sizes.append(len(asked)) or answer(model, asked, *rest)
-    )
-    assert list(generate(LM.model, prompts, temperature=0.0, **COMMON)) == whole
-    assert sizes == [3, 1, 1]
-    sizes.clear()
-    list(generate(LM.model, prompts, batch_size=2, **COMMON))
-    assert sizes == [2, 1, 1, 1]
+    whole = answers(prompts)
+    monkeypatch.setattr(sample, "TOKENS_AT_ONCE", 40)
+    with shapes_read() as shapes:
+        assert answers(prompts) == whole
+    assert [shape for shape in shapes if shape[1] > 1] == [(3, 5), (1, 25), (1, 30)]
+
+
+def test_answers_end_where_their_own_text_says_so_and_are_else_the_same() -> None:
+    prompts = [[1, 2, 3, 4], [5], [6, 7, 8], [9, 10]]
+    free = answers(prompts, Choice(), tokens=30, seed=2)
+    texts = {i: decode(LM.tokenizer, ids) for i, (ids, _) in free.items()}
+    stop = next(letter for letter in texts[0][3:] if letter.isascii() and letter not in texts[0][:3])
+    stopped = answers(prompts, Choice(), tokens=30, seed=2, stop=[stop])
+    assert 0 < sum(stop in text for text in texts.values()) < 4
+    for i, text in texts.items():
+        ids, how = stopped[i]
+        if stop in text:
+            assert (how, ids) == ("stop", free[i][0][: len(ids)])
+            assert decode(LM.tokenizer, ids).endswith(stop)
+            assert stop not in decode(LM.tokenizer, ids[:-1])
+        else:
+            assert (ids, how) == free[i]
+
+
+def test_decoding_ends_when_all_have_stopped() -> None:
+    with shapes_read() as whole:
+        ids, _ = answers([[1, 2, 3]], tokens=30)[0]
+    text = LM.tokenizer.decode(ids)
+    with shapes_read() as steps:
+        ids, how = answers([[1, 2, 3]], tokens=30, stop=[text[0]])[0]
+    assert (how, len(steps) < len(whole)) == ("stop", True)
+    assert len(steps) == len(ids)

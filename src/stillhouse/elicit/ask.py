@@ -34,7 +34,7 @@ class Request:
 
     @property
     def size(self) -> int:
-        """Characters of the prompt, by which batches are sorted."""
+        """Characters of the prompt: the longest are asked first."""
         return sum(len(m.content) for m in self.prompt)
 
 
@@ -44,7 +44,7 @@ class Ask:
 
     take: 0, or the round that wants answers of its own (sampled ones; a greedy answer is the same every time). prices:
     what a million tokens of a role cost, read and written; a role that has none here is played by the teacher.
-    progress hears of every answer; stop is asked before every batch, and a true answer ends the run.
+    progress hears of every answer; once `stop` says so, nothing new is begun, and the run ends.
     """
 
     role: str
@@ -52,7 +52,6 @@ class Ask:
     sampling: Sampling
     notebook: Notebook
     funnel: Funnel = field(default_factory=Funnel)
-    batch_size: int = 32
     take: int = 0
     prices: Mapping[str, Price] = field(default_factory=dict)
     progress: Callable[[Funnel], None] | None = None
@@ -107,9 +106,9 @@ class Ask:
         owed = [i for i, key in enumerate(keys) if self.notebook.value(key) is None]
         self.funnel.requests += len(keys)
         self.funnel.cached += len(keys) - len(owed)
-        for begin in range(0, len(owed), self.batch_size):
+        for begin in range(0, len(owed), self.sampling.batch_size):
             self._pause()
-            batch = owed[begin : begin + self.batch_size]
+            batch = owed[begin : begin + self.sampling.batch_size]
             for index, values in self.endpoint.score([prompts[i] for i in batch], [texts[i] for i in batch]):
                 if values:
                     scored = {"key": keys[batch[index]], "endpoint": identity, "value": [float(v) for v in values]}
@@ -173,17 +172,14 @@ class Ask:
         return owed
 
     def _asking(self, requests: Mapping[str, Request], owed: set[str]) -> Iterator[tuple[Request, Answer]]:
-        """All requests in one order, cached ones too: so a resumed run forms the same batches as an unbroken one."""
-        order = sorted(requests.values(), key=lambda r: (-r.size, r.key))
-        for begin in range(0, len(order), self.batch_size):
-            batch = order[begin : begin + self.batch_size]
-            asked = [request for request in batch if request.key in owed]
-            if not asked:
-                continue
-            self._pause()
-            drawn = replace(self.sampling, seed=_batch_seed(self.sampling.seed, batch))
-            for index, answer in self.endpoint.generate([request.prompt for request in asked], drawn):
-                yield asked[index], answer
+        """Every request has a seed of its own: a resumed run draws what an unbroken one would have drawn."""
+        asked = sorted((requests[key] for key in owed), key=lambda r: (-r.size, r.key))
+        self._pause()
+        seeds, halt = [int(request.key[:8], 16) for request in asked], self.stop or (lambda: False)
+        prompts = [request.prompt for request in asked]
+        for index, answer in self.endpoint.generate(prompts, self.sampling, seeds=seeds, halt=halt):
+            yield asked[index], answer
+        self._pause()
 
     def _count(self, request: Request, answer: Answer) -> None:
         self.funnel.asked += 1
@@ -205,11 +201,7 @@ class Ask:
 
     def _pause(self) -> None:
         if self.stop is not None and self.stop():
-            raise Interrupted("Stopped between two batches of answers: run the same command again to go on.")
-
-
-def _batch_seed(seed: int, batch: Sequence[Request]) -> int:
-    return int(content_key([seed, [request.key for request in batch]])[:7], 16)
+            raise Interrupted("Stopped between two answers: run the same command again to go on.")
 
 
 def _name(request: Request) -> str:

@@ -112,7 +112,6 @@ class Kitchen:
             sampling=sampling_of(step),
             notebook=self.notebook,
             funnel=funnel,
-            batch_size=step.batch_size,
             take=funnel.round - 1 + ROUNDS * self.again.get(step.title, 0),
             prices={name: Price(*(model.price or (0.0, 0.0))) for name, model in self.models.items()},
             progress=self.progress(step) if self.progress else None,
@@ -138,6 +137,7 @@ def sampling_of(step: Step) -> Sampling:
         top_k=step.top_k,
         seed=step.seed,
         stop=step.stop,
+        batch_size=step.batch_size,
     )
 
 

@@ -1,6 +1,6 @@
 """The door to whoever answers: a model in process, a server, a script, a recording."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +11,8 @@ from stillhouse.records.types import Finish, Message, content_key
 class Sampling:
     """How to answer. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 keep the whole distribution.
 
-    An answer ends before the first of the texts in `stop`.
+    An answer ends before the first of the texts in `stop`. A model in process has at most `batch_size` answers under
+    way.
     """
 
     max_new_tokens: int = 128
@@ -20,9 +21,10 @@ class Sampling:
     top_k: int = 0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    batch_size: int = 64
 
     def settings(self) -> dict[str, Any]:
-        """The settings that can change an answer: greedy answers know no seed and no truncation.
+        """The settings that are to change an answer: greedy answers know no seed and no truncation.
 
         They are part of the key under which an answer is kept, so `stop` is among them only where there is any.
         """
@@ -30,7 +32,7 @@ class Sampling:
         if self.temperature == 0:
             return {"max_new_tokens": self.max_new_tokens, "temperature": 0.0} | stop
         how = asdict(self) | {"temperature": float(self.temperature), "top_p": float(self.top_p)}
-        del how["stop"]
+        del how["stop"], how["batch_size"]
         return how | stop
 
 
@@ -67,8 +69,19 @@ class Endpoint(Protocol):
         """Why this prompt cannot be asked at all, e.g. it is longer than the window; "" when it can. Costs no call."""
         ...
 
-    def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
-        """Answer every prompt; yields (index of the prompt, answer) as answers come, in any order."""
+    def generate(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int] = (),
+        halt: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Answer]]:
+        """Answer every prompt; yields (index of the prompt, answer) as answers come, in any order.
+
+        `seeds`: one an answer, instead of those that count from the sampling's. Once `halt` says so, nothing new is
+        begun, and what is under way is still yielded.
+        """
         ...
 
     def score(
@@ -80,6 +93,11 @@ class Endpoint(Protocol):
         fit or cannot be scored. Needs the signal "token_logp", or "option_logp" for texts of one token.
         """
         ...
+
+
+def seeds_from(sampling: Sampling, count: int) -> range:
+    """The seeds of answers that were given none: counted from the sampling's."""
+    return range(sampling.seed, sampling.seed + count)
 
 
 def cut(text: str, stop: tuple[str, ...]) -> str:

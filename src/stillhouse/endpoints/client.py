@@ -65,10 +65,12 @@ class Client:
         self._sleep = sleep or self._halt.wait
         self._client = httpx.Client(timeout=timeout, limits=httpx.Limits(max_connections=concurrency))
 
-    def each(self, do: Callable[[Job], Result | None], jobs: Sequence[Job]) -> Iterator[tuple[int, Result]]:
+    def each(
+        self, do: Callable[[Job], Result | None], jobs: Sequence[Job], halt: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[int, Result]]:
         """Do all jobs, many at a time; yields (index of the job, result) as they end.
 
-        When something ends the run, Ctrl+C included, the jobs under way are still yielded: they are paid for.
+        When something ends the run, `halt` and Ctrl+C too, the jobs under way are still yielded: they are paid for.
         """
         self._halt.clear()
         failure: BaseException | None = None
@@ -82,7 +84,7 @@ class Client:
                     failure = interrupt
                 waiting = set(running)
                 while waiting:
-                    if failure is not None:
+                    if failure is not None or halt():
                         self._halt.set()
                         waiting = {future for future in waiting if not future.cancel()}
                     try:

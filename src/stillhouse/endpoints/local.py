@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from stillhouse.endpoints.base import Answer, Sampling, cut
+from stillhouse.endpoints.base import Answer, Sampling, cut, seeds_from
+from stillhouse.models.choice import Choice, Ending
 from stillhouse.models.load import LanguageModel
 from stillhouse.models.sample import generate
 from stillhouse.models.token_logp import token_logp
@@ -15,13 +16,12 @@ from stillhouse.records.types import Message
 
 
 class Local:
-    """Answers with a transformers model, in length-sorted batches of `batch_size` prompts."""
+    """Answers with a transformers model."""
 
     gives = frozenset({"text", "token_logp", "hidden", "logits"})
 
-    def __init__(self, lm: LanguageModel, *, batch_size: int = 32) -> None:
+    def __init__(self, lm: LanguageModel) -> None:
         self.lm = lm
-        self.batch_size = batch_size
 
     @property
     def identity(self) -> str:
@@ -36,23 +36,26 @@ class Local:
             return ""
         return f"its {tokens} tokens and {sampling.max_new_tokens} new ones are more than the window of {window}"
 
-    def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+    def generate(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int] = (),
+        halt: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Answer]]:
         tokenizer = self.lm.tokenizer
         encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+        stop = [text for text in sampling.stop if text]
         answers = generate(
             self.lm.model,
             encoded,
-            stop_ids=self.lm.stop_ids,
+            Choice(sampling.temperature, sampling.top_p, sampling.top_k, self.lm.vocabulary),
+            Ending(sampling.max_new_tokens, self.lm.stop_ids, stop, tokenizer),
             pad_id=self.lm.pad_id,
-            max_new_tokens=sampling.max_new_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            seed=sampling.seed,
-            vocabulary=self.lm.vocabulary,
-            batch_size=self.batch_size,
-            stop=[text for text in sampling.stop if text],
-            tokenizer=tokenizer,
+            seeds=seeds or seeds_from(sampling, len(prompts)),
+            batch_size=sampling.batch_size,
+            halt=halt,
         )
         for index, ids, finish in answers:
             text = cut(decode(tokenizer, ids), sampling.stop).strip()

@@ -1,7 +1,7 @@
 """An endpoint that replays the answers and scores of a journal: no model, no cost, the same answers again."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,19 @@ class Recorded:
     def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
         return "" if self._known(prompt, sampling) else f"{self._path} holds no answer for it with these settings"
 
-    def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+    def generate(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int] = (),
+        halt: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Answer]]:
         """Raises DataError for a prompt that was never answered with these settings."""
         asked: dict[tuple[Message, ...], int] = defaultdict(int)
         for index, prompt in enumerate(prompts):
+            if halt():
+                return
             answers = self._known(prompt, sampling)
             if not answers:
                 start = prompt[-1].content[:60] if prompt else ""

@@ -1,8 +1,9 @@
 """An endpoint that a Python function answers: for tests, examples, and rule-based teachers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from stillhouse.endpoints.base import Answer, Sampling, cut
+from stillhouse.endpoints.base import Answer, Sampling, cut, seeds_from
 from stillhouse.records.types import Message
 
 
@@ -35,10 +36,19 @@ class Scripted:
             return ""
         return f"the prompt has {length} characters, more than the window of {self._window}"
 
-    def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
-        for index, prompt in enumerate(prompts):
+    def generate(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int] = (),
+        halt: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Answer]]:
+        for index, (prompt, seed) in enumerate(zip(prompts, seeds or seeds_from(sampling, len(prompts)), strict=True)):
+            if halt():
+                return
             self.calls.append(prompt)
-            said = self._script(prompt, sampling)
+            said = self._script(prompt, replace(sampling, seed=seed))
             if isinstance(said, str):
                 text = cut(said, sampling.stop)
                 said = Answer(text, "stop", tokens=len(text.split()))

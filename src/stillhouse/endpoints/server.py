@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
 
-from stillhouse.endpoints.base import Answer, Sampling, cut
+from stillhouse.endpoints.base import Answer, Sampling, cut, seeds_from
 from stillhouse.endpoints.client import Client, Reply
 from stillhouse.endpoints.logprobs import BAD_REPLY, first_words, given_tokens, parsed, token_ids
 from stillhouse.errors import ConfigError, StillhouseError
@@ -60,10 +60,18 @@ class Server:
     def refuses(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
         return ""
 
-    def generate(self, prompts: Sequence[tuple[Message, ...]], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
-        """When something ends the run, Ctrl+C included, the answers under way are still yielded: they are paid for."""
-        bodies = [self._body(prompt, sampling, i) for i, prompt in enumerate(prompts)]
-        return self._client.each(self._ask, bodies)
+    def generate(
+        self,
+        prompts: Sequence[tuple[Message, ...]],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int] = (),
+        halt: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Answer]]:
+        """Whatever ends the run, Ctrl+C included, the answers under way are still yielded: they are paid for."""
+        drawn = zip(prompts, seeds or seeds_from(sampling, len(prompts)), strict=True)
+        bodies = [self._body(prompt, sampling, seed) for prompt, seed in drawn]
+        return self._client.each(self._ask, bodies, halt)
 
     def score(
         self, prompts: Sequence[tuple[Message, ...]], texts: Sequence[str]
@@ -83,7 +91,7 @@ class Server:
         else:
             raise ConfigError(f"{self.identity} was not said to give log-probabilities: say which in `logprobs`.")
 
-    def _body(self, prompt: tuple[Message, ...], sampling: Sampling, index: int) -> dict[str, Any]:
+    def _body(self, prompt: tuple[Message, ...], sampling: Sampling, seed: int) -> dict[str, Any]:
         body = {
             "model": self._model,
             "messages": [asdict(m) for m in prompt],
@@ -91,7 +99,7 @@ class Server:
             "temperature": sampling.temperature,
         }
         if sampling.temperature > 0:
-            body |= {"top_p": sampling.top_p, "seed": (sampling.seed + index) % 2**31}
+            body |= {"top_p": sampling.top_p, "seed": seed % 2**31}
         if any(sampling.stop):
             body["stop"] = [text for text in sampling.stop if text]
         return body | ({"top_k": sampling.top_k} if sampling.top_k else {})

@@ -10,6 +10,7 @@ from statistics import median
 
 from transformers import PreTrainedModel
 
+from stillhouse.models.choice import Choice, Ending
 from stillhouse.models.sample import generate
 
 WARM_UP = 4
@@ -40,13 +41,7 @@ def _tokens(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_id: int, new_tokens: int, batch_size: int
 ) -> int:
     """Generates and counts; without stop ids every answer has `new_tokens`."""
-    answers = generate(
-        model.eval(),
-        prompts,
-        stop_ids=(),
-        pad_id=pad_id,
-        max_new_tokens=new_tokens,
-        temperature=0.0,
-        batch_size=batch_size,
-    )
+    greedy, whole = Choice(temperature=0.0), Ending(new_tokens)
+    seeds = range(len(prompts))
+    answers = generate(model.eval(), prompts, greedy, whole, pad_id=pad_id, seeds=seeds, batch_size=batch_size)
     return sum(len(ids) for _, ids, _ in answers)

@@ -1,77 +1,62 @@
-"""Sampling from a model in process: length-sorted, left-padded batches through transformers' own generate."""
+"""Sampling from a model in process: many answers at once, and where one ends, the next prompt takes its place."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from transformers import (
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StoppingCriteriaList,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import PreTrainedModel
 
-from stillhouse.models.collate import by_tokens
-from stillhouse.models.stop_strings import StopStrings
+from stillhouse.models.choice import Choice, Ending
+from stillhouse.models.lanes import Kept, Lanes
+from stillhouse.models.reading import Reader
 from stillhouse.recipe import Rollout
 from stillhouse.records.types import Finish
 
-BATCH_TOKENS = 2**15
-"""Tokens of one batch, padding and answers included: what bounds its memory when prompts are long."""
+TOKENS_AT_ONCE = 2**15
+"""Tokens under way at once, padding and answers to come included: what bounds the memory when prompts are long."""
 
 
+@torch.inference_mode()
 def generate(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
+    choice: Choice,
+    ending: Ending,
     *,
-    stop_ids: Sequence[int],
     pad_id: int,
-    max_new_tokens: int,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    seed: int = 0,
-    vocabulary: int | None = None,
+    seeds: Sequence[int],
     batch_size: int = 32,
-    stop: Sequence[str] = (),
-    tokenizer: PreTrainedTokenizerBase | None = None,
+    halt: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, list[int], Finish]]:
-    """Answer prompts; yields (index, new ids without the stop token, how it ended), the shortest prompts first.
+    """Answer prompts, the shortest first; yields (index, new ids without the stop token, how it ended) as they end.
 
-    At most `batch_size` prompts at once, fewer where prompts are so long that their batch would pass BATCH_TOKENS.
-    `temperature` 0 is greedy. `vocabulary` cuts off the rows by which a published head exceeds its tokenizer. Random
-    numbers depend on `seed` and the batch alone. An answer also stops with the token that completes one of the texts in
-    `stop`, read by `tokenizer`; that token is part of it.
+    At most `batch_size` answers are under way, fewer where prompts are so long that they would pass TOKENS_AT_ONCE. The
+    random numbers of an answer depend on its seed alone. Once `halt` says so, no further one is begun.
+    Raises ModelError for a model that takes no cache.
     """
-    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=list(stop_ids) or None, pad_token_id=pad_id
-    )
-    for positions in _batches([len(prompts[i]) + max_new_tokens for i in order], batch_size):
-        indices = [order[i] for i in positions]
-        choice = LogitsProcessorList([] if vocabulary is None else [Cut(vocabulary)])
-        choice += _choice(temperature, top_p, top_k, seed + positions[0], model.device)
-        width = max(len(prompts[i]) for i in indices)
-        ends = StopStrings(tokenizer, stop, width) if stop and tokenizer is not None else None
-        answers = _answer(model, [prompts[i] for i in indices], config, choice, ends)
-        for row, (index, ids) in enumerate(zip(indices, answers, strict=True)):
-            cut = None if ends is None else ends.lengths.get(row)
-            stops = [i for i, token in enumerate(ids[:cut]) if token in stop_ids]
-            answer, finish = (ids[: stops[0]], "stop") if stops else (ids[:cut], "length" if cut is None else "stop")
-            yield index, answer, finish
+    waiting = deque(sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), tuple(prompts[i]), i)))
+    table = _Table(Reader(model, prompts, pad_id), choice, ending)
 
+    def fits(together: int) -> bool:
+        tokens = together * (len(prompts[waiting[0]]) + ending.max_new_tokens)
+        return together <= batch_size and (together == 1 or tokens <= TOKENS_AT_ONCE)
 
-def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    for run in by_tokens(lengths, BATCH_TOKENS, padded=True):
-        for begin in range(0, len(run), batch_size):
-            yield run[begin : begin + batch_size]
+    while True:
+        if halt():
+            waiting.clear()
+        if not waiting and not table.live:
+            return
+        if table.unsettled(bool(waiting)):
+            new: list[_Answer] = []
+            while waiting and fits(len(table.live) + len(new) + 1):
+                index = waiting.popleft()
+                uniform = np.random.default_rng(seeds[index]).random(ending.max_new_tokens, dtype=np.float32)
+                new.append(_Answer(index, prompts[index], uniform.tolist()))
+            table.seat(new)
+        yield from table.choose()
+        table.step()
 
 
 def sample_answers(
@@ -85,82 +70,87 @@ def sample_answers(
     vocabulary: int | None = None,
 ) -> list[list[int]]:
     """One sampled answer per prompt, in order; `stop_ids[0]` is part of it where it ended by itself."""
-    found = generate(
-        model,
-        prompts,
-        stop_ids=stop_ids,
-        pad_id=pad_id,
-        max_new_tokens=how.max_new_tokens,
-        temperature=how.temperature,
-        top_p=how.top_p,
-        top_k=how.top_k,
-        seed=seed,
-        vocabulary=vocabulary,
-    )
+    choice = Choice(how.temperature, how.top_p, how.top_k, vocabulary)
+    ending, seeds = Ending(how.max_new_tokens, stop_ids), range(seed, seed + len(prompts))
+    found = generate(model, prompts, choice, ending, pad_id=pad_id, seeds=seeds)
     ended = {i: [*ids, stop_ids[0]] if finish == "stop" else ids for i, ids, finish in found}
     return [ended[i] for i in range(len(prompts))]
 
 
-class Cut(LogitsProcessor):
-    """Rules out the entries from `vocabulary` on, which stand for no token."""
+@dataclass(slots=True)
+class _Answer:
+    """One answer under way, with a random number for every token that it may have."""
 
-    def __init__(self, vocabulary: int) -> None:
-        self._vocabulary = vocabulary
+    index: int
+    prompt: Sequence[int]
+    uniform: Sequence[float]
+    ids: list[int] = field(default_factory=list)
+    ended: bool = False
 
-    def __call__(self, input_ids: Int[Tensor, "B T"], scores: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
-        scores[:, self._vocabulary :] = -torch.inf
-        return scores
-
-
-class Draw(LogitsProcessor):
-    """Draws each row's token from its softmax, by inverting the cumulative distribution at one uniform number a row.
-
-    It leaves the drawn token as the only one, so that the greedy search behind it takes it. Drawing as `generate` does
-    needs a random number for every entry of the vocabulary, which on a CPU takes as long as the model itself.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._random = torch.Generator(device).manual_seed(seed)
-
-    def __call__(self, input_ids: Int[Tensor, "B T"], scores: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
-        cumulative = scores.float().softmax(-1).cumsum_(-1)
-        uniform = torch.rand(len(scores), 1, generator=self._random, device=scores.device)
-        drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-        drawn.clamp_(max=scores.shape[-1] - 1)
-        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
+    @property
+    def draw(self) -> float:
+        return 0.0 if self.ended else self.uniform[len(self.ids)]
 
 
-def _choice(temperature: float, top_p: float, top_k: int, seed: int, device: torch.device) -> list[LogitsProcessor]:
-    """What stands between the logits and the choice of the likeliest token: nothing when greedy."""
-    if temperature == 0:
-        return []
-    steps: list[LogitsProcessor] = []
-    if temperature != 1:
-        steps.append(TemperatureLogitsWarper(temperature))
-    if top_k:
-        steps.append(TopKLogitsWarper(top_k))
-    if top_p < 1:
-        steps.append(TopPLogitsWarper(top_p))
-    return [*steps, Draw(seed, device)]
+class _Table:
+    """The answers under way, a row each, and what the model remembers of them. Ended ones keep their row a while."""
 
+    def __init__(self, reader: Reader, choice: Choice, ending: Ending) -> None:
+        self._reader, self._choice, self._ending = reader, choice, ending
+        self._answers: list[_Answer] = []
+        self._held: Lanes | Kept | None = None
+        self._logits = torch.empty(0)
 
-@torch.inference_mode()
-def _answer(
-    model: PreTrainedModel,
-    prompts: Sequence[Sequence[int]],
-    config: GenerationConfig,
-    choice: LogitsProcessorList,
-    ends: StopStrings | None,
-) -> list[list[int]]:
-    width, pad = max(len(p) for p in prompts), config.pad_token_id
-    ids = torch.tensor([[*[pad] * (width - len(p)), *p] for p in prompts], device=model.device)
-    mask = torch.tensor([[*[0] * (width - len(p)), *[1] * len(p)] for p in prompts], device=model.device)
-    generate_ids = cast(Callable[..., Tensor], model.generate)
-    out = generate_ids(
-        input_ids=ids,
-        attention_mask=mask,
-        generation_config=config,
-        logits_processor=choice,
-        stopping_criteria=StoppingCriteriaList([] if ends is None else [ends]),
-    )
-    return out[:, width:].tolist()
+    @property
+    def live(self) -> list[int]:
+        """Rows of the answers that go on."""
+        return [row for row, answer in enumerate(self._answers) if not answer.ended]
+
+    def unsettled(self, waiting: bool) -> bool:
+        """Whether so many answers have ended that the rows are worth laying anew: to copy costs time as well."""
+        ended = len(self._answers) - len(self.live)
+        if not self._reader.joins:
+            return ended == len(self._answers)
+        return ended * (8 if waiting else 4) >= len(self._answers)
+
+    def seat(self, new: Sequence[_Answer]) -> None:
+        """Leave out what has ended, and begin `new`."""
+        live = self.live
+        kept = torch.tensor(live, dtype=torch.long, device=self._logits.device)
+        logits = [self._logits[kept]] if live else []
+        if not new:
+            assert isinstance(self._held, Lanes)
+            self._held.lay(kept)
+        else:
+            read, first = self._reader.read([answer.prompt for answer in new])
+            logits.append(first)
+            if not self._reader.joins:
+                self._held = Kept(read)
+            elif isinstance(self._held, Lanes):
+                self._held.lay(kept, read)
+            else:
+                self._held = Lanes(read)
+        self._logits = torch.cat(logits)
+        self._answers = [*(self._answers[row] for row in live), *new]
+
+    def choose(self) -> Iterator[tuple[int, list[int], Finish]]:
+        """The next token of each answer; yields those that end with it."""
+        uniform = torch.tensor([[answer.draw] for answer in self._answers], device=self._logits.device)
+        tokens = self._choice(self._logits, uniform).tolist()
+        for row in self.live:
+            answer = self._answers[row]
+            answer.ids.append(tokens[row])
+            end = self._ending(answer.ids)
+            if end is not None:
+                answer.ended = True
+                yield answer.index, answer.ids[: end[0]], end[1]
+
+    def step(self) -> None:
+        """Read the chosen tokens, where answers go on."""
+        if self._held is None or not self.live:
+            return
+        device, answers = self._logits.device, self._answers
+        ids = torch.tensor([[answer.ids[-1]] for answer in answers], device=device)
+        positions = torch.tensor([[len(answer.prompt) + len(answer.ids) - 1] for answer in answers], device=device)
+        self._logits = self._reader.step(ids, self._held.mask, positions, self._held.cache)
+        self._held.step()
