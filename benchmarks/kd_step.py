@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from stillhouse import machine
 
@@ -58,14 +59,14 @@ def run_trl(rows: Rows, folder: Path, steps: int, bf16: bool) -> Steps:
     import torch
     from datasets import Dataset
     from transformers import TrainerCallback
-    from trl.experimental.gkd import GKDConfig, GKDTrainer
+    from trl.experimental.gkd import GKDConfig, GKDTrainer  # pyright: ignore[reportMissingImports]
 
     from stillhouse.models.load import load
 
     student, teacher = load(str(folder), dtype="float32"), load("embedded", dtype="float32")
     pad = student.pad_id
 
-    def collate(batch: list[dict[str, list[int] | int]]) -> dict[str, torch.Tensor]:
+    def collate(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         width = max(len(b["ids"]) for b in batch)
         ids = torch.tensor([b["ids"] + [pad] * (width - len(b["ids"])) for b in batch])
         mask = torch.tensor([[1] * len(b["ids"]) + [0] * (width - len(b["ids"])) for b in batch])
@@ -117,17 +118,17 @@ def run_ours(rows: Rows, folder: Path, steps: int, again: bool) -> Steps:
     """Stillhouse's loop: once through the rows, the teacher's pass included; or the second time, when that is known."""
     from stillhouse.models.load import load
     from stillhouse.models.tokenise import Encoded
-    from stillhouse.recipe import Train
+    from stillhouse.recipe import ObjectiveUse, Train
     from stillhouse.train.loop import Job, run_training
-    from stillhouse.train.material import Material
+    from stillhouse.train.material import Answer, Material
     from stillhouse.train.step import Models
 
     student, teacher = load(str(folder), dtype="float32"), load("embedded")
-    encoded = tuple((Encoded(tuple(ids), start),) for ids, start in rows)
+    encoded = tuple((Answer(Encoded(tuple(ids), start)),) for ids, start in rows)
     prompts = tuple(tuple(ids[:start]) for ids, start in rows)
     material = Material(tuple(str(i) for i in range(len(rows))), prompts, {"reference": encoded}, (), LENGTH)
     train = Train(
-        objective=({"use": "jsd", "beta": BETA, "on": "reference"},),
+        objective=(ObjectiveUse.model_validate({"use": "jsd", "beta": BETA, "on": "reference"}),),
         steps=2 * steps if again else steps,
         batch_size=BATCH,
         lr=LR,
@@ -216,6 +217,7 @@ def table(args: argparse.Namespace, folder: Path) -> None:
 MAKE_STUDENT = """
 import sys
 from pathlib import Path
+from typing import Any
 from stillhouse.models.load import load
 from stillhouse.models.prune import keep_layers, select_layers
 from stillhouse.models.saving import save_model

@@ -64,14 +64,14 @@ def ours(x: Inputs, objective: str) -> Tensor:
 
 
 def trl(x: Inputs, objective: str) -> Tensor:
-    from trl.experimental.gkd import GKDTrainer
+    from trl.experimental.gkd import GKDTrainer  # pyright: ignore[reportMissingImports]
 
     student, teacher = x.hidden @ x.weight.T, x.teacher_hidden @ x.teacher_weight.T
     return GKDTrainer.generalized_jsd_loss(student[None], teacher[None], x.labels[None], TRL_BETA[objective])
 
 
 def trl_chunked(x: Inputs, objective: str) -> Tensor:
-    from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
+    from trl.kernels.chunked_divergence import ChunkedDivergenceFunction  # pyright: ignore[reportMissingImports]
 
     rows = x.counted.nonzero().squeeze(-1)
     student, teacher = (x.hidden[rows], x.weight, None), (x.teacher_hidden[rows], x.teacher_weight, None)
@@ -79,7 +79,7 @@ def trl_chunked(x: Inputs, objective: str) -> Tensor:
 
 
 def liger(x: Inputs, objective: str) -> Tensor:
-    from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss
+    from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss  # pyright: ignore[reportMissingImports]
 
     loss = LigerFusedLinearJSDLoss(0.0, 1.0, beta=TRL_BETA[objective], compiled=False)
     return loss(x.hidden, x.weight, x.teacher_hidden, x.teacher_weight, x.labels)

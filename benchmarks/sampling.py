@@ -12,14 +12,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 from transformers import GenerationConfig
 
-from stillhouse import machine
+from stillhouse.models import sample
 from stillhouse.models.choice import Choice, Ending
 from stillhouse.models.load import LanguageModel, load
-from stillhouse.models.sample import generate
 from stillhouse.models.tokenise import encode_prompt
 from stillhouse.records.read import read_records
 from stillhouse.records.types import Message
@@ -31,7 +32,7 @@ Prompts = Sequence[Sequence[int]]
 def ours(lm: LanguageModel, prompts: Prompts) -> int:
     """Stillhouse's own loop."""
     choice, ending = Choice(vocabulary=lm.vocabulary), Ending(NEW_TOKENS, lm.stop_ids)
-    found = generate(lm.model, prompts, choice, ending, pad_id=lm.pad_id, seeds=range(len(prompts)))
+    found = sample.generate(lm.model, prompts, choice, ending, pad_id=lm.pad_id, seeds=range(len(prompts)))
     return sum(len(ids) + (how == "stop") for _, ids, how in found)
 
 
@@ -50,14 +51,16 @@ def padded(lm: LanguageModel, prompts: Prompts) -> int:
         width = max(map(len, batch))
         ids = torch.tensor([[*[lm.pad_id] * (width - len(p)), *p] for p in batch])
         mask = torch.tensor([[*[0] * (width - len(p)), *[1] * len(p)] for p in batch])
-        out = lm.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings(lm))[:, width:]
-        made += sum(_length(row, lm.stop_ids) for row in out.tolist())
+        generate = cast(Callable[..., Tensor], lm.model.generate)
+        out = generate(input_ids=ids, attention_mask=mask, generation_config=settings(lm))
+        made += sum(_length(row, lm.stop_ids) for row in out[:, width:].tolist())
     return made
 
 
 def continuous(lm: LanguageModel, prompts: Prompts) -> int:
     """transformers' continuous batching over a paged cache."""
-    out = lm.model.generate_batch(inputs=[list(p) for p in prompts], generation_config=settings(lm), progress_bar=False)
+    generate = cast(Callable[..., dict[str, Any]], lm.model.generate_batch)
+    out = generate(inputs=[list(p) for p in prompts], generation_config=settings(lm), progress_bar=False)
     return sum(len(answer.generated_tokens) for answer in out.values())
 
 
@@ -74,7 +77,7 @@ PEERS: dict[str, Callable[[LanguageModel, Prompts], int]] = {
 
 def prompts_of(lm: LanguageModel, count: int, examples: int) -> list[list[int]]:
     """Seed tasks as prompts, behind `examples` others with their answers."""
-    records = read_records("seeds")
+    records = read_records("builtin")
     shown = [m for r in records[:examples] for m in (*r.messages, Message("assistant", r.answers("reference")[0].text))]
     asked = [records[examples + i % (len(records) - examples)] for i in range(count)]
     return [encode_prompt(lm.tokenizer, (*shown, *record.messages)) for record in asked]
@@ -86,7 +89,6 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--without", nargs="*", default=[], choices=list(PEERS))
     asked = parser.parse_args()
-    machine.prepare()
     lm, peers = load("embedded"), {name: peer for name, peer in PEERS.items() if name not in asked.without}
     for title, examples in (("tasks alone", 0), ("behind four worked examples", 4)):
         prompts = prompts_of(lm, asked.prompts, examples)

@@ -27,7 +27,7 @@ def generate(
     *,
     pad_id: int,
     seeds: Sequence[int],
-    batch_size: int = 32,
+    batch_size: int = 64,
     halt: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[int, list[int], Finish]]:
     """Answer prompts, the shortest first; yields (index, new ids without the stop token, how it ended) as they end.
