@@ -105,6 +105,30 @@ def test_earlier_stages_are_a_warm_up_shared_by_all_methods_of_a_seed(stages: Sc
         assert run.stage[0].step == recipes.load("dpkd").stage[1].step
 
 
+def test_stages_that_only_elicit_stay_as_they_are(stages: Scripted) -> None:
+    recipe = recipes.load("vicuna")
+    compare(recipes.load("alpaca"), ["sft"], [1], "alpaca")
+    compare(recipe, ["sft"], [1], "vicuna")
+    assert stages.log == ["sft-1", "page", "page"] * 2  # no warm-up: there is one training
+    assert [s.step for s in stages.runs["sft-1"].stage] == [s.step for s in recipe.stage]
+    assert [bool(s.train) for s in stages.runs["sft-1"].stage] == [bool(s.train) for s in recipe.stage]
+
+
+def test_trainings_before_the_last_are_the_warm_up_and_their_steps_are_done_again(stages: Scripted) -> None:
+    recipe = recipes.load("wizardmath")
+    compare(recipe, ["sft"], [1], "c")
+    assert [s.name for s in stages.runs["warmup-1"].stage] == ["tune", "evolve"]
+    run = stages.runs["sft-1"]
+    assert [(s.step, bool(s.train)) for s in run.stage] == [(s.step, s.name == "reinforce") for s in recipe.stage]
+    assert [term.use for term in run.stage[-1].train.objective] == ["sft"]
+
+
+def test_other_answers_stand_in_for_references(stages: Scripted) -> None:
+    compare(recipes.load("alpaca"), ["kd", "seqkd"], [1], "c", on="teacher")
+    for name in ("kd-1", "seqkd-1"):
+        assert {term.on for term in stages.runs[name].stage[-1].train.objective} == {"teacher"}
+
+
 def test_an_interrupted_comparison_goes_on(stages: Scripted) -> None:
     stages.dies_at = "sft-2"
     recipe = recipes.load("quickstart")

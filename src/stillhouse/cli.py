@@ -142,6 +142,7 @@ def compare(
         str, typer.Option(help="Recipes whose objectives compete, with commas between.")
     ] = "dpkd,sft,kd",
     seeds: Annotated[str, typer.Option(help="One run of each method for every seed.")] = "1",
+    on: Annotated[str, typer.Option(help="Source of answers, e.g. teacher, that stand in for reference answers.")] = "",
     folder: Folder = None,
 ) -> None:
     """Run several methods on the same student, data, tokens and steps, and put them in one table with intervals.
@@ -153,7 +154,7 @@ def compare(
     from stillhouse.run import home_of
 
     chosen = [name.strip() for name in methods.split(",") if name.strip()]
-    place = compare(load(recipe, changes or ()), chosen, parse_seeds(seeds), folder or home_of(recipe))
+    place = compare(load(recipe, changes or ()), chosen, parse_seeds(seeds), folder or home_of(recipe), on=on)
     table(place)
     print(place / "report.html")
 

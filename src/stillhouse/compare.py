@@ -5,7 +5,7 @@ FOLDER/compare.toml         the recipe that gives everything but the objective
 FOLDER/journal.jsonl        the teacher's answers, shared by all runs
 FOLDER/teacher-KEY.json     the teacher's scores, found once; KEY stands for teacher, data and tasks
 FOLDER/untrained-KEY.json   the same of the student that all methods of a seed start from
-FOLDER/warmup-SEED          the stages before the last, if there are any; all methods of a seed go on from its model
+FOLDER/warmup-SEED          the stages up to the last that trains, if others train; all methods of a seed go on from it
 FOLDER/METHOD-SEED          one run each
 """
 
@@ -24,8 +24,8 @@ from stillhouse.records.store import write_atomic
 from stillhouse.records.types import content_key
 from stillhouse.run import COMPARED, COMPARISON, Run
 
-LENT = ("objective", "pair", "reference", "reduction")
-"""What a method lends from the training of its last stage, besides roll-out settings that RECIPE leaves alone."""
+LENT = ("pair", "reference", "reduction", "candidates")
+"""What a method lends from its last training, besides its objective and roll-out settings that RECIPE leaves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +41,21 @@ class Entry:
         return f"{self.method}-{self.seed}"
 
 
-def compare(recipe: Recipe, methods: Sequence[str], seeds: Sequence[int], folder: Path | str | None = None) -> Path:
+def compare(
+    recipe: Recipe, methods: Sequence[str], seeds: Sequence[int], folder: Path | str | None = None, *, on: str = ""
+) -> Path:
     """Run every method with every seed, one after the other, and write the report; returns the folder.
 
-    A method is a recipe by name or path, of which only the objective of the last stage counts. Runs that are finished
-    are not repeated, so an interrupted comparison goes on when called again.
+    A method is a recipe by name or path, of which only the objective of its last training counts; it takes the place of
+    the last one of `recipe`. `on` is the source whose answers take the place of reference answers, where the data have
+    none. Runs that are finished are not repeated, so an interrupted comparison goes on when called again.
 
     Raises:
         ConfigError: a method or seed that is none, found before anything runs.
         StillhouseError: whatever ends a run.
     """
-    base = _last_train(recipe, "the compared recipe")
-    entries = [Entry(name, seed, train) for name, train in _methods(methods, base).items() for seed in _seeds(seeds)]
+    lent = _methods(methods, _last_train(recipe, "the compared recipe"), on)
+    entries = [Entry(name, seed, train) for name, train in lent.items() for seed in _seeds(seeds)]
     folder = Path(folder or Path("runs") / f"compare-{recipe.name}").expanduser()
     finished = _begin(folder, recipe, entries)
     console = Console(highlight=False)
@@ -87,17 +90,19 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def graft(recipe: Recipe, train: Train, seed: int, student: Student, name: str) -> Recipe:
-    """`recipe` as one stage that trains so; it elicits whatever any of its stages does."""
-    last = recipe.stage[-1]
-    steps: list[Step] = []
-    for step in (step for stage in recipe.stage for step in stage.step):
-        if step not in steps:
-            steps.append(step)
-    stage = last.model_copy(update={"step": tuple(steps) or (Step(),), "train": train})
-    return recipe.model_copy(update={"name": name, "seed": seed, "student": student, "stage": (stage,)})
+    """`recipe` with this for its last training, and none before; it elicits as ever, or else the teacher's answers."""
+    place, asks = _trains_last(recipe), any(stage.step for stage in recipe.stage)
+    stages = []
+    for number, stage in enumerate(recipe.stage):
+        here = number == place
+        steps = stage.step if asks or not here else (Step(),)
+        changed = stage.model_copy(update={"step": steps, "train": train if here else None})
+        if changed.step or changed.train or changed.eval:
+            stages.append(changed)
+    return recipe.model_copy(update={"name": name, "seed": seed, "student": student, "stage": tuple(stages)})
 
 
-def _methods(names: Sequence[str], base: Train) -> dict[str, Train]:
+def _methods(names: Sequence[str], base: Train, on: str) -> dict[str, Train]:
     """Every method's training: that of the compared recipe, with what the method lends."""
     found: dict[str, Train] = {}
     for name in names:
@@ -106,7 +111,8 @@ def _methods(names: Sequence[str], base: Train) -> dict[str, Train]:
             raise RecipeError(f"method {method.name!r} is named twice; name each once.")
         lends = _last_train(method, f"method {name!r}")
         rollout = lends.rollout.model_copy(update=base.rollout.model_dump(exclude_defaults=True))
-        lent = {key: getattr(lends, key) for key in LENT} | {"rollout": rollout}
+        terms = tuple(t.model_copy(update={"on": on}) if on and t.on == "reference" else t for t in lends.objective)
+        lent = {key: getattr(lends, key) for key in LENT} | {"objective": terms, "rollout": rollout}
         found[method.name] = base.model_copy(update=lent)
     if not found:
         raise ConfigError("there is no method to compare; name some, as in --methods dpkd,sft,kd.")
@@ -120,10 +126,15 @@ def _seeds(seeds: Sequence[int]) -> list[int]:
     return list(seeds)
 
 
+def _trains_last(recipe: Recipe) -> int:
+    """The number of the last stage that trains, -1 if none does."""
+    return max((number for number, stage in enumerate(recipe.stage) if stage.train), default=-1)
+
+
 def _last_train(recipe: Recipe, who: str) -> Train:
-    train = recipe.stage[-1].train
+    train = recipe.stage[_trains_last(recipe)].train
     if train is None:
-        raise RecipeError(f"{who} ({recipe.name}) does not train in its last stage; give that stage a [train].")
+        raise RecipeError(f"{who} ({recipe.name}) does not train; give one of its stages a [train].")
     return train
 
 
@@ -133,13 +144,14 @@ def _method_recipe(recipe: Recipe, entry: Entry, warm: Path | None) -> Recipe:
 
 
 def _warmed_up(recipe: Recipe, seed: int, folder: Path, console: Console) -> Path | None:
-    """The student after all stages but the last, trained once a seed; None if there is but one stage."""
+    """The student before the last training, trained once a seed; None if that is the only one."""
     from stillhouse import stages
 
-    if len(recipe.stage) == 1:
+    earlier = recipe.stage[: _trains_last(recipe)]
+    if not any(stage.train for stage in earlier):
         return None
     name = f"warmup-{seed}"
-    before: tuple[Stage, ...] = tuple(stage.model_copy(update={"eval": ()}) for stage in recipe.stage[:-1])
+    before: tuple[Stage, ...] = tuple(stage.model_copy(update={"eval": ()}) for stage in earlier)
     warmup = recipe.model_copy(update={"name": name, "seed": seed, "stage": before})
     model = (folder / name / "model").absolute()
     with stages.prepare(warmup, folder / name) as run:

@@ -150,6 +150,12 @@ def test_the_kitchen_is_shown(tmp_path: Path) -> None:
     assert "kitchen" not in re.findall(r'<section id="(\w+)"', bare) and len(page) - len(bare) < 120_000
 
 
+def test_a_comparison_shows_the_kitchen_of_the_run_that_asked_first(tmp_path: Path) -> None:
+    folder = write_compare(tmp_path / "c", {"sft": 0.9, "kd": 1.0}, (1,))
+    write_kitchen(folder / "sft-1")
+    assert '<section id="kitchen"' in write_report(folder).read_text(encoding="utf-8")
+
+
 def test_a_damaged_kitchen_is_a_notice(tmp_path: Path) -> None:
     folder = write_kitchen(write_run(tmp_path / "damaged"))
     (folder / "elicit" / "steps.json").write_text('[{"step": "rul')

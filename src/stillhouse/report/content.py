@@ -103,7 +103,7 @@ def compare_content(compare: CompareFolder) -> Content:
         legend=legend(compare),
         tradeoff=tuple(tradeoff_figures(compare)),
         samples=side_by_side(roles),
-        kitchen=None,
+        kitchen=ledger(compare.base.kitchen),
         command=words.compare_command(compare),
         timings=tuple(
             (f"{c.method}, seed {c.seed}", words.duration(_total(c.run))) for c in compare.runs if c.run.timings
