@@ -2,7 +2,7 @@
 
 import pytest
 
-from stillhouse.endpoints.client import Client
+from stillhouse.endpoints.client import AHEAD, Client
 from stillhouse.errors import ConfigError
 from tests.endpoints.teacher import OK, Teacher
 
@@ -49,3 +49,18 @@ def test_what_a_job_raises_ends_the_run_after_the_others_are_kept():
     assert (dict(kept)[0], 1 in dict(kept)) == (0, False)
     assert client.post("chat/completions", {}) is None
     assert list(client.each(do, [7])) == [(0, 7)]
+
+
+def test_jobs_are_made_as_they_are_needed_and_no_more_once_halted():
+    client, made, kept = Client("http://127.0.0.1:9/v1", concurrency=2), [], []
+
+    def jobs():
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    for index, result in client.each(lambda job: -job, jobs(), lambda: len(kept) >= 5):
+        assert result == -index
+        kept.append(index)
+        assert len(made) <= len(kept) + 2 * AHEAD
+    assert 5 <= len(kept) <= 5 + 2 * AHEAD

@@ -3,9 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import httpx
@@ -15,6 +16,9 @@ from stillhouse.errors import ConfigError, Resumable, StillhouseError
 
 MAX_BODY = 4_000_000
 """Most bytes of a reply that are read."""
+
+AHEAD = 2
+"""Jobs in hand for each that can be under way, so that none waits while an answer is written down."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -66,7 +70,7 @@ class Client:
         self._client = httpx.Client(timeout=timeout, limits=httpx.Limits(max_connections=concurrency))
 
     def each(
-        self, do: Callable[[Job], Result | None], jobs: Sequence[Job], halt: Callable[[], bool] = lambda: False
+        self, do: Callable[[Job], Result | None], jobs: Iterable[Job], halt: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[int, Result]]:
         """Do all jobs, many at a time; yields (index of the job, result) as they end.
 
@@ -74,28 +78,29 @@ class Client:
         """
         self._halt.clear()
         failure: BaseException | None = None
+        left = iter(enumerate(jobs))
         running: dict[Future[Result | None], int] = {}
         with ThreadPoolExecutor(self._concurrency) as pool:
             try:
-                try:
-                    for i, job in enumerate(jobs):
-                        running[pool.submit(do, job)] = i
-                except KeyboardInterrupt as interrupt:
-                    failure = interrupt
-                waiting = set(running)
-                while waiting:
-                    if failure is not None or halt():
-                        self._halt.set()
-                        waiting = {future for future in waiting if not future.cancel()}
+                while True:
                     try:
-                        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                        if failure is None and not halt():
+                            for i, job in islice(left, AHEAD * self._concurrency - len(running)):
+                                running[pool.submit(do, job)] = i
+                        else:
+                            self._halt.set()
+                            running = {future: i for future, i in running.items() if not future.cancel()}
+                        if not running:
+                            break
+                        done, _ = wait(running, return_when=FIRST_COMPLETED)
                     except KeyboardInterrupt as interrupt:
-                        done, failure = set(), interrupt
+                        failure = interrupt
+                        continue
                     for future in done:
-                        failure = failure or future.exception()
+                        i, failure = running.pop(future), failure or future.exception()
                         result = None if future.exception() else future.result()
                         if result is not None:
-                            yield running[future], result
+                            yield i, result
             finally:
                 self._halt.set()
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -70,8 +70,7 @@ class Server:
     ) -> Iterator[tuple[int, Answer]]:
         """Whatever ends the run, Ctrl+C included, the answers under way are still yielded: they are paid for."""
         drawn = zip(prompts, seeds or seeds_from(sampling, len(prompts)), strict=True)
-        bodies = [self._body(prompt, sampling, seed) for prompt, seed in drawn]
-        return self._client.each(self._ask, bodies, halt)
+        return self._client.each(self._ask, (self._body(prompt, sampling, seed) for prompt, seed in drawn), halt)
 
     def score(
         self, prompts: Sequence[tuple[Message, ...]], texts: Sequence[str]
