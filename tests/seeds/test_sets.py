@@ -12,7 +12,7 @@ from stillhouse.records.read import read_set
 from tests.seeds.test_seeds import overlap, read, words
 
 SETS: dict[str, tuple[int, str, str]] = {
-    "math": (150, "question answer solution", "question"),
+    "math": (174, "question answer solution", "question"),
     "math_demos": (10, "question rationale answer program", "question"),
     "choice": (100, "question choices answer explanation", "question"),
     "choice_demos": (7, "question choices rationale answer", "question"),
@@ -106,7 +106,7 @@ def test_every_equation_of_a_solution_holds_and_the_last_gives_the_answer():
 
 
 def test_half_of_the_problems_take_one_or_two_steps():
-    assert sum(row["solution"].count(" = ") <= 2 for row in rows("math")) >= 75
+    assert sum(row["solution"].count(" = ") <= 2 for row in rows("math")) >= 87
 
 
 def test_the_programs_of_the_maths_demonstrations_give_their_answers():
