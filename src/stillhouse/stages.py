@@ -93,8 +93,8 @@ def elicit(run: Run, endpoints: Mapping[str, Endpoint] | None = None, *, again: 
 def train(run: Run, endpoints: Mapping[str, Endpoint] | None = None) -> None:
     """Train the student through all stages of the recipe; writes train/STAGE/ and, at the end, model/.
 
-    Steps that had to wait for a trained student are done on the way. Under torchrun, every process trains on its share
-    of each step's prompts.
+    Steps that had to wait for a trained student are done on the way. A stage with nothing to learn from is passed over
+    where the student has learnt before. Under torchrun, every process trains on its share of each step's prompts.
     """
     ranks.join()
     done = run.model_dir.exists() and all(lap.is_done for lap in laps(run))
@@ -122,10 +122,8 @@ def _train_lap(party: Party, lap: Lap, before: Path | None, target: Path) -> Non
     run, began, settings = party.run, time.perf_counter(), lap.train
     assert settings is not None  # the caller chose the laps that train
     if not party.split("train") and sources_of(read_terms(settings), settings.pair) != {"text"}:
-        raise DataError(
-            f"stage '{lap.name}' has nothing to learn from: no training record is left after its steps; what they "
-            f"dropped, and why, is shown by: stillhouse report {run.folder}"
-        )
+        _pass_over(run, lap, before, target)
+        return
     with ranks.rank_0_first():
         student = party.untrained() if before is None else load(str(before), dtype="float32")
     if run.recipe.student.lora is not None:
@@ -135,6 +133,21 @@ def _train_lap(party: Party, lap: Lap, before: Path | None, target: Path) -> Non
     if ranks.rank() == 0:
         save_model(merged(student) if run.recipe.student.lora is not None else student, target)
         run.note(f"train {lap.name}", time.perf_counter() - began)
+    ranks.wait()
+
+
+def _pass_over(run: Run, lap: Lap, before: Path | None, target: Path) -> None:
+    """Keep the student as it was. Raises DataError where it has learnt nothing yet."""
+    why = (
+        f"stage '{lap.name}' has nothing to learn from: no training record is left after its steps; what they dropped, "
+        f"and why, is shown by: stillhouse report {run.folder}"
+    )
+    if before is None:
+        raise DataError(why)
+    if ranks.rank() == 0:
+        say(f"[yellow]train: {why}. The student stays as it was.[/]")
+        save_model(load(str(before), dtype="float32"), target)
+        run.note(f"train {lap.name}", 0.0, passed_over=True)
     ranks.wait()
 
 

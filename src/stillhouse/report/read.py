@@ -56,6 +56,7 @@ class RunFolder:
     version: str = ""
     recipe_key: str = ""
     timings: tuple[tuple[str, float], ...] = ()
+    passed_over: tuple[str, ...] = ()
     recipe: Recipe | None = None
     recipe_text: str = ""
     student: StudentFacts | None = None
@@ -148,6 +149,7 @@ def read_run(path: Path) -> RunFolder:
         version=str(manifest.get("stillhouse", "")),
         recipe_key=str(manifest.get("recipe_key", "")),
         timings=tuple(_seconds(manifest.get("stages"))),
+        passed_over=tuple(_passed_over(manifest.get("facts"))),
         recipe=recipe,
         recipe_text=text,
         student=_student(path / "student.json"),
@@ -239,6 +241,13 @@ def _flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, f
             yield prefix + key, math.nan
         elif isinstance(value, int | float):
             yield prefix + key, float(value)
+
+
+def _passed_over(facts: Any) -> Iterator[str]:
+    """The stages whose training had nothing to learn from."""
+    for name, fact in facts.items() if isinstance(facts, dict) else ():
+        if isinstance(fact, dict) and fact.get("passed_over"):
+            yield name.removeprefix("train ")
 
 
 def _seconds(data: Any, prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -100,6 +100,8 @@ def notices(run: RunFolder) -> Iterator[str]:
         yield f"This run is not finished: {run.steps_done} of {planned} steps are logged, and nothing is evaluated yet."
     elif run.scores is None:
         yield "This run has not been evaluated yet; the table and the samples come with the evaluation."
+    for stage in run.passed_over:
+        yield f"Stage {stage} had nothing to learn from, so the student stayed as it was; the kitchen shows why."
     for log in run.logs:
         for row in log.rows:
             bad = [

@@ -5,13 +5,17 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from stillhouse import recipes
 from stillhouse.doctor import diagnose_recipe
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.endpoints.scripted import Scripted
 from stillhouse.errors import DataError
 from stillhouse.models.saving import save_model
 from stillhouse.recipes.files import FOLDER
+from stillhouse.records.types import Message
 from stillhouse.run import Run
 from stillhouse.stages import distill, report
 from stillhouse.tiny import tiny_model
@@ -69,6 +73,23 @@ def test_where_nothing_is_left_to_learn_the_report_shows_why(tiny: str, tmp_path
         distill(recipe, folder=tmp_path / "run", endpoints={"teacher": silly})
     with Run.open(tmp_path / "run") as run:
         assert "right answers" in report(run).read_text()
+
+
+def test_a_later_stage_with_nothing_to_learn_from_is_passed_over(tiny: str, tmp_path: Path) -> None:
+    script = importlib.import_module("tests.recipes.kitchen.test_baize").script
+
+    def no_ranking(prompt: tuple[Message, ...], sampling: Sampling) -> Answer | str:
+        return "They are all fine." if "Rank the answers" in prompt[-1].content else script(prompt, sampling)
+
+    played = {role: Scripted(no_ranking, identity=role) for role in ("teacher", "student", "untrained")}
+    recipe = recipes.load("baize", [f"teacher={tiny}", "student.keep_layers=2", *toy("baize")])
+    run = distill(recipe, folder=tmp_path / "run", endpoints=played)
+    before, after = (
+        load_file(place / "model.safetensors") for place in (run.train_dir("chat") / "model", run.model_dir)
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert "Stage feedback had nothing to learn from" in run.report_file.read_text()
+    distill(recipe, folder=tmp_path / "run", endpoints=played)
 
 
 @pytest.mark.parametrize("name", NAMES)
