@@ -14,14 +14,9 @@ ROOM = 64
 
 @dataclass
 class Span:
-    """The columns of the buffers that are in use: [begin, end)."""
+    """How many columns of the buffers are in use, counted from the first."""
 
-    begin: int = 0
-    end: int = 0
-
-    @property
-    def width(self) -> int:
-        return self.end - self.begin
+    width: int = 0
 
 
 class Lane(DynamicLayer):
@@ -38,10 +33,10 @@ class Lane(DynamicLayer):
         self, key_states: Float[Tensor, "R H 1 D"], value_states: Float[Tensor, "R H 1 D"], *_: object, **__: object
     ) -> tuple[Float[Tensor, "R H W D"], Float[Tensor, "R H W D"]]:
         """The keys and values in use, with those of one more token."""
-        begin, at = self.span.begin, self.span.end
+        at = self.span.width
         self.keys[:, :, at] = key_states[:, :, 0]
         self.values[:, :, at] = value_states[:, :, 0]
-        return self.keys[:, :, begin : at + 1], self.values[:, :, begin : at + 1]
+        return self.keys[:, :, : at + 1], self.values[:, :, : at + 1]
 
     def get_seq_length(self) -> int:
         """Columns in use."""
@@ -81,17 +76,17 @@ class Lanes:
     @property
     def mask(self) -> Bool[Tensor, "R W"]:
         """Of the columns in use and the one to come."""
-        return self._mask[:, 0, self.span.begin : self.span.end + 1, 0]
+        return self._mask[:, 0, : self.span.width + 1, 0]
 
     def step(self) -> None:
         """A token was written to every row. Where that was the last column, there is more room afterwards."""
-        self.span.end += 1
-        if self.span.end == self._mask.shape[2]:
+        self.span.width += 1
+        if self.span.width == self._mask.shape[2]:
             self.lay(torch.arange(len(self._mask), device=self._mask.device))
 
     def lay(self, kept: Int[Tensor, "K"], read: Read | None = None) -> None:
         """Leave out all rows but `kept`, and add what was read, a row for each prompt."""
-        begin, end = self._used(kept), self.span.end
+        begin, end = self._first(kept), self.span.width
         width = max(end - begin, 0 if read is None else read.mask.shape[1])
 
         def laid(old: Tensor, new: Tensor | None) -> Tensor:
@@ -103,12 +98,12 @@ class Lanes:
         new = [(None, None)] * len(self._lanes) if read is None else read.layers
         for lane, (keys, values) in zip(self._lanes, new, strict=True):
             lane.keys, lane.values = laid(lane.keys, keys), laid(lane.values, values)
-        self.span.begin, self.span.end = 0, width
+        self.span.width = width
 
-    def _used(self, kept: Int[Tensor, "K"]) -> int:
+    def _first(self, kept: Int[Tensor, "K"]) -> int:
         """The first column in which a kept row has a token."""
-        columns = self._mask[kept, 0, : self.span.end, 0].any(0)
-        return int(columns.int().argmax()) if len(kept) else self.span.end
+        columns = self._mask[kept, 0, : self.span.width, 0].any(0)
+        return int(columns.int().argmax()) if len(kept) else self.span.width
 
 
 class Kept:
