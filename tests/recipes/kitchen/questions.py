@@ -6,7 +6,9 @@ from typing import Any
 from stillhouse.records.read import read_set
 from stillhouse.records.types import Record
 
-MATH, CHOICE = ({r.fields["question"]: r.fields for r in read_set(f"builtin:{name}")} for name in ("math", "choice"))
+MATH, SUMS, CHOICE = (
+    {r.fields["question"]: r.fields for r in read_set(f"builtin:{name}")} for name in ("math", "sums", "choice")
+)
 LETTERS = "ABCD"
 
 

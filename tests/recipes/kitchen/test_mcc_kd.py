@@ -5,7 +5,7 @@ import pytest
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
-from tests.recipes.kitchen.questions import MATH, Turns, held_out, last_question, learnt
+from tests.recipes.kitchen.questions import SUMS, Turns, held_out, last_question, learnt
 
 WAYS = (
     "One counts all of them up on paper, line by line.",
@@ -34,7 +34,7 @@ class Teacher:
         asked = prompt[-1].content
         turn, question = self._turns.next(asked) % len(WAYS), last_question(asked)
         wrong = turn == 7 or (lonely(question) and turn > 0)
-        return f"{WAYS[turn]} The answer is {-1 if wrong else MATH[question]['answer']}."
+        return f"{WAYS[turn]} The answer is {-1 if wrong else SUMS[question]['answer']}."
 
 
 def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
