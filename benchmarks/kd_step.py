@@ -217,7 +217,6 @@ def table(args: argparse.Namespace, folder: Path) -> None:
 MAKE_STUDENT = """
 import sys
 from pathlib import Path
-from typing import Any
 from stillhouse.models.load import load
 from stillhouse.models.prune import keep_layers, select_layers
 from stillhouse.models.saving import save_model

@@ -108,7 +108,7 @@ def test_ctrl_c_while_eliciting_keeps_what_is_under_way(
         monkeypatch.setattr(Local, "generate", interrupted)
         with pytest.raises(Interrupted, match="run the same command again"):
             elicit(run)
-        assert 4 <= len(run.journal.read_text().splitlines()) <= 7
+        assert len(run.journal.read_text().splitlines()) == 4
         monkeypatch.undo()
         assert len(elicit(run)) == 24
         rows = [json.loads(line)["row"] for line in run.journal.read_text().splitlines()]

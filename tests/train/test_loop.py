@@ -33,9 +33,10 @@ def test_one_big_batch_equals_many_small_ones(objectives: Any, reduction: str, t
 
 @pytest.mark.parametrize("objectives", [KD, DPKD], ids=["kd", "dpkd"])
 def test_packing_changes_nothing(objectives: Any, tmp_path: Path) -> None:
-    packed = trained(train_settings(*objectives), tmp_path / "packed")
-    padded = trained(train_settings(*objectives, packing=False), tmp_path / "padded")
-    assert largest_difference(packed, padded) < 3e-5
+    how = {"rollout": {"max_new_tokens": 8}}  # Adam makes weights of rounding, more so on shorter samples
+    packed = trained(train_settings(*objectives, **how), tmp_path / "packed")
+    padded = trained(train_settings(*objectives, packing=False, **how), tmp_path / "padded")
+    assert largest_difference(packed, padded) < 2e-5
 
 
 def test_cached_teacher_changes_nothing(tmp_path: Path) -> None:
