@@ -1,15 +1,20 @@
 """Packed and padded passes see the same states; nothing leaks from one packed sequence into another."""
 
+import copy
+
 import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
-from stillhouse.models.collate import collate
+from stillhouse.models.collate import Batch, collate
 from stillhouse.models.forward import PACKED, attention, head_of, hidden_of, hidden_rows, packable
 from stillhouse.models.tokenise import Encoded
 from stillhouse.tiny import tiny_model
 
 SEQUENCES = [Encoded(tuple(range(3, 3 + n)), start) for n, start in ((7, 2), (12, 5), (4, 1), (9, 8))]
+COMMON = tuple(range(3, 23))
+SHARING = [Encoded((*COMMON, *rest), start) for rest, start in (((5, 6), 4), ((5, 9, 9), 20), ((), 18), ((30,), 21))]
+SHARING += [SHARING[1], Encoded((40, 41, 42), 1)]
 
 
 def windowed() -> MistralForCausalLM:
@@ -19,16 +24,28 @@ def windowed() -> MistralForCausalLM:
     return MistralForCausalLM(config).eval()
 
 
+@pytest.mark.parametrize("sequences", [SEQUENCES, SHARING], ids=["apart", "sharing beginnings"])
 @pytest.mark.parametrize("model", [tiny_model(seed=3).model, windowed()], ids=["llama", "sliding window"])
-@torch.no_grad()
-def test_packed_equals_padded(model) -> None:
+def test_packed_equals_padded(model, sequences: list[Encoded]) -> None:
+    """In value and gradient."""
     assert packable(model)
-    padded = hidden_rows(model, collate(SEQUENCES, packed=False))
+    model = copy.deepcopy(model).double()
+    size = (sum(s.counted for s in sequences), model.config.hidden_size)
+    weights = torch.randn(size, generator=torch.Generator().manual_seed(1))
+
+    def states_and_gradient(*batches: Batch) -> list[torch.Tensor]:
+        model.zero_grad()
+        states = torch.cat([hidden_rows(model, batch) for batch in batches])
+        (states * weights).sum().backward()
+        return [states.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
+
+    padded = states_and_gradient(collate(sequences, packed=False))
     with attention(model, PACKED):
-        packed = hidden_rows(model, collate(SEQUENCES, packed=True))
-        alone = torch.cat([hidden_rows(model, collate([s], packed=True)) for s in SEQUENCES])
-    torch.testing.assert_close(packed, padded, atol=2e-5, rtol=0)
-    torch.testing.assert_close(packed, alone, atol=2e-5, rtol=0)
+        packed = states_and_gradient(collate(sequences, packed=True))
+        alone = states_and_gradient(*(collate([s], packed=True) for s in sequences))
+    for ours, *others in zip(packed, padded, alone, strict=True):
+        for other in others:
+            assert (ours - other).abs().max() < 1e-7 * other.abs().max()  # norms are computed in float32
 
 
 def test_the_model_keeps_its_own_attention() -> None:

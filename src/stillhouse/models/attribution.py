@@ -34,7 +34,7 @@ def attributions(
     Raises:
         ValueError: the batch is packed, where plain attention would mix sequences.
     """
-    if batch.boundaries is not None:
+    if batch.layout is not None:
         raise ValueError("attributions need a padded batch; collate it with packed=False")
     with torch.enable_grad(), attention(model, "eager"):
         embedded = model.get_input_embeddings()(batch.input_ids)

@@ -1,4 +1,4 @@
-"""Sequences to tensors. Packed: one row without padding, attention kept apart by boundaries. Padded: the fallback."""
+"""Sequences to tensors. Packed: one row without padding, attention kept apart by its layout. Padded: the fallback."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from stillhouse.models.pack import Layout, pack
 from stillhouse.models.tokenise import Encoded
 
 
@@ -14,13 +15,14 @@ from stillhouse.models.tokenise import Encoded
 class Batch:
     """Token ids of B sequences, and the N positions whose targets count (row i predicts labels[i]).
 
-    `weights` multiply the rows' losses; None where all are 1.
+    `rows` are places among all R T tokens, those that sequences share as often as they count. `layout` is that of a
+    packed batch. `weights` multiply the rows' losses; None where all are 1.
     """
 
     input_ids: Int[Tensor, "R T"]
     position_ids: Int[Tensor, "R T"]
     attention_mask: Bool[Tensor, "R T"] | None
-    boundaries: tuple[int, ...] | None
+    layout: Layout | None
     rows: Int[Tensor, "N"]
     labels: Int[Tensor, "N"]
     segment: Int[Tensor, "N"]
@@ -36,29 +38,27 @@ class Batch:
         weights = None if self.weights is None else move(self.weights)
         ids, positions = move(self.input_ids), move(self.position_ids)
         rows, labels, segment = move(self.rows), move(self.labels), move(self.segment)
-        return Batch(ids, positions, mask, self.boundaries, rows, labels, segment, weights)
+        return Batch(ids, positions, mask, self.layout, rows, labels, segment, weights)
 
 
 def collate(sequences: Sequence[Encoded], *, packed: bool, pad_id: int = 0) -> Batch:
-    """One batch; in the packed form every token is a real one."""
-    lengths = [len(s.ids) for s in sequences]
-    width = sum(lengths) if packed else max(lengths)
-    offsets = [sum(lengths[:i]) if packed else i * width for i in range(len(lengths))]
-    targets = [s.targets for s in sequences]
-    rows = [o + t - 1 for o, places in zip(offsets, targets, strict=True) for t in places]
-    labels = [s.ids[t] for s, places in zip(sequences, targets, strict=True) for t in places]
-    segment = [i for i, places in enumerate(targets) for _ in places]
+    """One batch; in the packed form every token is a real one, and beginnings that sequences share are there once."""
+    texts = [s.ids for s in sequences]
     if packed:
-        ids = torch.tensor([token for s in sequences for token in s.ids])[None]
-        positions = torch.cat([torch.arange(n) for n in lengths])[None]
-        mask, boundaries = None, (*offsets, width)
+        row = pack(texts)
+        ids, positions = torch.tensor([row.ids]), torch.tensor([row.positions])
+        mask, layout, places = None, row.layout, row.places
     else:
-        ids = torch.tensor([[*s.ids, *[pad_id] * (width - len(s.ids))] for s in sequences])
-        positions = torch.arange(width).expand(len(sequences), width)
-        mask = torch.arange(width)[None] < torch.tensor(lengths)[:, None]
-        boundaries = None
-    as_ids = [torch.tensor(x, dtype=torch.long) for x in (rows, labels, segment)]
-    return Batch(ids, positions, mask, boundaries, *as_ids, weights=_weights(sequences))
+        width = max(map(len, texts))
+        ids = torch.tensor([[*text, *[pad_id] * (width - len(text))] for text in texts])
+        positions = torch.arange(width).expand(len(texts), width)
+        mask = torch.arange(width)[None] < torch.tensor(list(map(len, texts)))[:, None]
+        layout, places = None, [range(i * width, (i + 1) * width) for i in range(len(texts))]
+    counted = [(i, t) for i, s in enumerate(sequences) for t in s.targets]
+    rows = torch.tensor([places[i][t - 1] for i, t in counted], dtype=torch.long)
+    labels = torch.tensor([texts[i][t] for i, t in counted], dtype=torch.long)
+    segment = torch.tensor([i for i, _ in counted], dtype=torch.long)
+    return Batch(ids, positions, mask, layout, rows, labels, segment, _weights(sequences))
 
 
 def _weights(sequences: Sequence[Encoded]) -> Float[Tensor, "N"] | None:

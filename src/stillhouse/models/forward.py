@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import cast
 
 import torch
@@ -11,8 +10,10 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
 from stillhouse.models.collate import Batch, by_tokens, collate
+from stillhouse.models.pack import Layout
 from stillhouse.models.tokenise import Encoded
 from stillhouse.objectives import Head
+from stillhouse.objectives.distributions import widen
 
 PACKED = "stillhouse_packed"
 _PACKABLE_LAYERS = {"full_attention", "sliding_attention"}
@@ -28,27 +29,34 @@ def packed_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    boundaries: tuple[int, ...] = (),
+    layout: Layout = Layout((), ()),  # noqa: B008  # frozen
     **_: object,
 ) -> tuple[Float[Tensor, "R T heads D"], None]:
     """Causal attention within each packed sequence: exact, and no work is spent across sequences.
 
-    On a CPU in float32: its bfloat16 kernel's backward pass takes two to four times as long at usual lengths.
+    On a CPU in float32 at least: its bfloat16 kernel's backward pass takes two to four times as long at usual lengths.
     """
     dtype = query.dtype
     if query.device.type == "cpu":
-        query, key, value = query.float(), key.float(), value.float()
+        query, key, value = map(widen, (query, key, value))
     options = {"dropout_p": dropout, "scale": scaling, "enable_gqa": True}
-    lengths = [end - begin for begin, end in pairwise(boundaries)]
-    parts = []
+    # split, not slices: the gradient of a slice is as long as the whole pack
+    stretches = list(zip(*(x.split(layout.lengths, dim=2) for x in (query, key, value)), strict=True))
+    done: dict[int, Tensor] = {}
     with torch.autocast(query.device.type, enabled=False):
-        # split, not slices: the gradient of a slice is as long as the whole pack
-        for q, k, v in zip(*(x.split(lengths, dim=2) for x in (query, key, value)), strict=True):
+        for path in layout.paths:
+            if done.keys() >= set(path):
+                continue
+            q, k, v = map(_joined, zip(*(stretches[n] for n in path), strict=True))
             mask = _band(q.shape[2], sliding_window, q.device)
-            parts.append(
-                nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, **options)
-            )
-    return torch.cat(parts, dim=2).transpose(1, 2).contiguous().to(dtype), None
+            whole = nn.functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, **options)
+            done = dict(zip(path, whole.split([layout.lengths[n] for n in path], dim=2), strict=True)) | done
+    parts = [done[n] for n in range(len(layout.lengths))]
+    return _joined(parts).transpose(1, 2).contiguous().to(dtype), None
+
+
+def _joined(parts: Sequence[Float[Tensor, "R heads _ D"]]) -> Float[Tensor, "R heads T D"]:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=2)
 
 
 def _band(length: int, window: int | None, device: torch.device) -> Tensor | None:
@@ -102,7 +110,7 @@ def head_of(model: PreTrainedModel) -> Head:
 
 def hidden_rows(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "N H"]:
     """Last hidden states at the positions that count; a packed batch needs the attention PACKED."""
-    kept = {"attention_mask": batch.attention_mask} if batch.boundaries is None else {"boundaries": batch.boundaries}
+    kept = {"attention_mask": batch.attention_mask} if batch.layout is None else {"layout": batch.layout}
     out = backbone(model)(batch.input_ids, position_ids=batch.position_ids, use_cache=False, **kept)
     return out.last_hidden_state.flatten(0, 1).index_select(0, batch.rows)
 
@@ -113,7 +121,8 @@ def hidden_of(
 ) -> Iterator[tuple[list[int], Batch, Float[Tensor, "N H"]]]:
     """Hidden states of many sequences, a micro-batch at a time: (their indices, the batch, the rows)."""
     packed = packable(model)
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i].ids))
+    # side by side: what begins alike, or where that does not help, what is as long
+    order = sorted(range(len(sequences)), key=lambda i: sequences[i].ids if packed else len(sequences[i].ids))
     lengths = [len(sequences[i].ids) for i in order]
     with attention(model, implementation(model, packed=packed)):
         for run in by_tokens(lengths, micro_tokens, padded=not packed):
