@@ -59,12 +59,32 @@ def test_weight_gradient_of_bfloat16_is_summed_in_float32():
 
 
 def test_narrowing_in_place_is_a_cast():
-    wide = logits(1500, 1000, seed=5, dtype=torch.float32)
-    source = HeadLogits(HIDDEN.float(), Head(WEIGHT.float()), 9, 1, torch.float32)
-    gradient = HeadGradient(Head(wide), source, True, False)
-    gradient.weight.copy_(wide)
-    narrow, _ = gradient.sums(wide.bfloat16(), None)
+    slopes = logits(2, 3, 1500, seed=5, dtype=torch.bfloat16)
+    states = logits(2, 3, 1000, seed=6, dtype=torch.bfloat16)
+    weight = torch.zeros(1500, 1000, dtype=torch.bfloat16)
+    gradient = HeadGradient(
+        Head(weight), HeadLogits(states.flatten(0, 1), Head(weight), 1500, 3, torch.bfloat16), True, False
+    )
+    for slope, state in zip(slopes, states, strict=True):
+        gradient.add_weight(slope, state)
+    narrow, _ = gradient.sums(weight, None)
+    wide = sum((slope.T @ state).float() for slope, state in zip(slopes, states, strict=True))
     assert narrow.dtype == torch.bfloat16 and torch.equal(narrow, wide.bfloat16())
+
+
+@pytest.mark.parametrize("slice_rows", [1, 5])
+def test_no_gradient_outside_a_vocabulary_that_is_cut(slice_rows: int):
+    source = HeadLogits(HIDDEN, HEAD, 7, slice_rows, torch.float64)
+    gradient = HeadGradient(HEAD, source, True, False)
+    gradient.add_weight(DENSE, HIDDEN)
+    found, _ = gradient.sums(WEIGHT, None)
+    torch.testing.assert_close(found[:7], DENSE.T @ HIDDEN)
+    assert not found[7:].any()
+
+
+def test_no_rows_no_gradient():
+    gradient = HeadGradient(HEAD, HeadLogits(HIDDEN[:0], HEAD, 9, 4, torch.float64), True, True)
+    assert not any(found.any() for found in gradient.sums(WEIGHT, BIAS))
 
 
 def test_compute_dtype():

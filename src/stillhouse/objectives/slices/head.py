@@ -154,12 +154,17 @@ class Rows:
 
 
 class HeadGradient:
-    """Gradients of one head's weight and bias, summed over slices in float32 or wider; None where nobody asks."""
+    """Gradients of one head's weight and bias, summed over slices in float32 or wider; None where nobody asks.
+
+    Where all rows are one slice nothing is summed, so the weight's has the weight's own dtype from the start.
+    """
 
     def __init__(self, head: Head, logits: HeadLogits, of_weight: bool, of_bias: bool) -> None:
-        device = head.weight.device
-        self.weight = torch.zeros(head.weight.shape, dtype=logits.wide, device=device) if of_weight else None
+        device, once = head.weight.device, len(logits.hidden) <= len(logits.buffer)
+        dtype = head.weight.dtype if once else logits.wide
+        self.weight = torch.empty(head.weight.shape, dtype=dtype, device=device) if of_weight else None
         self.bias = torch.zeros(len(head.weight), dtype=logits.wide, device=device) if of_bias else None
+        self.begun = False
 
     def add_bias(self, gradient: Float[Tensor, "R V"], weights: Float[Tensor, "R"]) -> None:
         """Adds the gradient's rows, each with its weight."""
@@ -173,12 +178,19 @@ class HeadGradient:
         for columns in spans(gradient.shape[1], COLUMNS):
             target, factors = self.weight[columns], (gradient[:, columns].T, states)
             if target.dtype == states.dtype:
-                target.addmm_(*factors)
-            else:
+                torch.addmm(target, *factors, beta=int(self.begun), out=target)
+            elif self.begun:
                 target += torch.mm(*factors)
+            else:
+                target.copy_(torch.mm(*factors))
+        if not self.begun:
+            self.weight[gradient.shape[1] :] = 0.0  # of a vocabulary that was cut
+        self.begun = True
 
     def sums(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """The gradients of weight and bias, in the dtypes of those; call it once, the sums are spent by it."""
+        if self.weight is not None and not self.begun:
+            self.weight.zero_()
         of_weight = None if self.weight is None else _narrowed(self.weight, weight.dtype)
         return of_weight, None if self.bias is None or bias is None else self.bias.to(bias.dtype)
 
