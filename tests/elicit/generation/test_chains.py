@@ -116,6 +116,19 @@ def test_without_a_revision_there_is_nothing_refined(tmp_path: Path) -> None:
     assert made.why == ["unreadable: no revision"]
 
 
+def test_a_revision_that_was_cut_off_is_none(tmp_path: Path) -> None:
+    def script(prompt: Any, sampling: Any) -> Answer | str:
+        text = prompt[-1].content
+        return "bad" if text.startswith("C") else "new" if "draft" in text else Answer("newer and", "length")
+
+    made = cook(tmp_path, DRAFT, REFINE, script=script)
+    assert made.out[0].fields == {
+        "output": "new", "first": "draft", "ended": "cut off",
+        "chain": [{"feedback": "bad", "revision": "new"}, {"feedback": "bad"}],
+    }  # fmt: skip
+    assert cook(tmp_path, of({"output": "other"}), REFINE, script=script).why == ["cut off"]
+
+
 def test_a_guard_on_odd_feedback_is_false(tmp_path: Path) -> None:
     step = REFINE | {"parse": {"use": "fields", "kind": "json"}, "until": "score >= 4", "revise": "R", "max_rounds": 1}
     made = cook(tmp_path, DRAFT, step, script=lambda p, s: '{"score": "high"}' if p[-1].content[0] == "C" else "new")

@@ -29,7 +29,17 @@ from stillhouse.elicit.parsers.same import Kind, answer_key, same_answer
         ("number", ["-7", "−7", -7, "-$7.00"]),
         (
             "choice",
-            ["B", "b", "(B)", "B.", "b. bank", "(b) bank", "Ducks swim. So the answer is (B).", "It is.\n\nAnswer: B"],
+            [
+                "B",
+                "b",
+                "(B)",
+                "B.",
+                "b. bank",
+                "(b) bank",
+                "Ducks swim. So the answer is (B).",
+                "It is.\n\nAnswer: B",
+                "A) is too far away.\n\nAnswer: B: it is near",
+            ],
         ),
         ("yes_no", ["yes", "Yes.", True, "TRUE"]),
         ("label", ["Not entailment", " not  entailment."]),
@@ -62,6 +72,12 @@ def test_equal_in_every_pair(kind: Kind, same: list[Any]) -> None:
 )
 def test_different(kind: Kind, a: Any, b: Any) -> None:
     assert not same_answer(a, b, kind)
+
+
+@pytest.mark.parametrize("letter", "ABCDEFGH")
+def test_a_solution_may_state_any_of_eight_letters(letter: str) -> None:
+    said = f"Water boils when heated. The answer is {letter}."
+    assert all(same_answer(said, gold, "choice") == (gold == letter) for gold in "ABCDEFGH")
 
 
 @pytest.mark.parametrize("kind", ["number", "choice", "label", "yes_no", "math", "text"])

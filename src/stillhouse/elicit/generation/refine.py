@@ -96,8 +96,9 @@ def _revise(
     for work, (reply,) in zip(active, found, strict=True):
         revised = reply.items[0] if reply.items else {}
         output = str(revised.get("revision", revised.get(field, ""))).strip()
-        if reply.reason or not output:
-            work.failed = reply.reason or "unreadable: no revision"
+        cut = "cut off" if reply.answer.finish == "length" else ""  # half a revision is none
+        if reply.reason or cut or not output:
+            work.failed = reply.reason or cut or "unreadable: no revision"
         else:
             work.output = output
             work.chain[-1] |= revised | {"revision": output}

@@ -4,7 +4,7 @@ import re
 from fractions import Fraction
 from typing import Any, Literal
 
-from stillhouse.elicit.parsers.answers import LETTERS, announced_number, boxed_text
+from stillhouse.elicit.parsers.answers import announced_number, boxed_text
 from stillhouse.elicit.parsers.contract import Unreadable
 from stillhouse.elicit.parsers.numerals import numerals
 from stillhouse.elicit.parsers.statements import stated
@@ -19,6 +19,9 @@ LATEX = [
     (re.compile(r"\\frac\{(-?[0-9]{1,30})\}\{([0-9]{1,30})\}"), r"\1/\2"),
     (re.compile(r"\\frac([0-9])([0-9])"), r"\1/\2"),
 ]
+LETTERS = {letter: (letter,) for letter in "ABCDEFGH"}
+"""Choices that a whole solution may state: QASC has eight. Not I, which is a word."""
+
 LETTER = re.compile(r"([a-z])(?:[).:]|\Z)")
 LONGEST = 10_000
 
@@ -54,13 +57,12 @@ def answer_key(answer: Any, kind: Kind = "text") -> str:
 
 
 def _choice(words: str, text: str) -> str:
-    """The letter that stands first or is stated; the words, where there is none."""
-    if letter := LETTER.match(words):
-        return letter[1]
+    """The letter that is stated, else the one that stands first; the words, where there is none."""
     try:
-        return stated(text, {letter: (letter,) for letter in LETTERS}).value.casefold()
+        return stated(text, LETTERS).value.casefold()
     except Unreadable:
-        return words
+        first = LETTER.match(words)
+        return first[1] if first else words
 
 
 def _number(text: str) -> str:
