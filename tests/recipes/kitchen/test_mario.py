@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stillhouse import recipes
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message, Record
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -115,3 +116,11 @@ def test_held_out_questions_ask_for_the_best(run: Cooked) -> None:
     assert held and all(r.messages[0].content.startswith(BEST) for r in held)
     assert all(r.responses[0].source == "reference" for r in held)
     assert len(held) == sum(r.split == "test" for r in run.laps[-1]["seeds"])
+
+
+def test_at_full_size_any_of_qasc_s_eight_letters_is_read_and_weighed() -> None:
+    stages = recipes.load("mario", full=True).stage
+    steps = {step.title: step.settings for stage in stages for step in stage.step}
+    read = [steps[name]["parse"]["choices"] for name in ("silver rationales", "own rationales")]
+    weighed = [steps[name]["options"] for name in ("with", "without")]
+    assert all("".join(letters) == "ABCDEFGH" for letters in (*read, *weighed))
