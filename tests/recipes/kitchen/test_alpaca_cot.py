@@ -1,5 +1,6 @@
 """Alpaca-CoT: several sets, one format, a cap for each source, nobody asked."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_a_prompt_is_in_the_language_of_its_set_and_names_an_input_only_where_th
 def test_what_is_held_out_comes_from_several_sources(run: Cooked) -> None:
     held = Counter(r.fields["source"] for r in run.records if r.split == "test")
     assert held["tasks"] > 0 and len(held) > 1
+
+
+def test_a_row_that_is_there_twice_or_lacks_an_answer_is_left_out(tmp_path: Path) -> None:
+    rows = [("Name a tree.", "Oak"), ("Name a tree.", "Ash"), ("Name a bird.", ""), ("Name a fish.", "Cod")]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({"instruction": ask, "input": "", "output": say}) for ask, say in rows))
+    run = cooked("alpaca-cot", script, tmp_path, f"data.sets.code={path}", "data.held_out=0.0")
+    assert [r.fields["output"] for r in run.records if r.fields["source"] == "code"] == ["Oak", "Cod"]
+    assert run.funnel("whole rows, each once")["dropped"] == {"no 'output'": 1, "duplicate": 1}
 
 
 def test_objectives_are_compared_on_these_very_records() -> None:

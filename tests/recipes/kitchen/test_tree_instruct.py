@@ -50,6 +50,12 @@ def test_one_tree_a_task_is_grown_by_3_by_6_and_by_10_nodes(run: Cooked) -> None
     assert sorted(grown) == sorted((one, nodes) for one in trees for nodes in ("3", "6", "10"))
 
 
+def test_no_held_out_task_is_grown(run: Cooked) -> None:
+    held = [r for r in run.laps[0]["seeds"] if r.split == "test"]
+    assert held and not any(task(c.user) in r.messages[-1].content for c in asked_for(run, "\nTree:") for r in held)
+    assert {r.split for r in run.laps[0]["grown"]} == {"train"}
+
+
 def test_the_task_is_written_from_the_larger_tree_alone(run: Cooked) -> None:
     larger = {r.fields["larger_tree"] for r in run.laps[0]["grown"]}
     assert len(larger) == 24 and {tree(call.user) for call in asked_for(run, "\nTask:")} == larger
