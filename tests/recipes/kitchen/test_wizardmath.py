@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse import recipes
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message, Record
+from stillhouse.train.terms import read_terms
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
-SHARES = {
-    "Good a.\nGood b.": 1.0,
-    "Good a.\nBad c.": 0.5,
-    "Bad d.\nBad c.": 0.0,
-    "Good a.\nGood b.\nBad c.\nGood e.": 0.75,
-}
-"""The student's solutions, and the share of their steps that is right."""
+WRONG, CUT_OFF = "Bad d.\nBad c.", "Good a.\nGood and"
+SHARES = {"Good a.\nGood b.": 1.0, CUT_OFF: 0.0, WRONG: 0.0, "Good a.\nGood b.\nBad c.\nGood e.": 0.75}
+"""The student's solutions, and the share of their steps that is right; none of one that was cut off."""
 
 CHAINS = itertools.cycle(SHARES)
 ASPECTS = ("definition", "precision", "integrity")
@@ -24,8 +22,11 @@ NUMBERS = itertools.count(100)
 FAILED = "Here is the rewritten problem, with 3 hens and 4 geese.", "How many are there, after all of them came?"
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """Harder problems get a cat, easier ones are short; every fifth rewriting fails. One with a cat is perfect."""
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> Answer | str:
+    """Harder problems get a cat, easier ones are about a bag; every fifth rewriting fails. One with a cat is perfect.
+
+    About a bag, the student is always wrong.
+    """
     asked = prompt[-1].content
     if "Solve the problem step by step" in asked:
         problem = asked.rsplit("Problem: ", 1)[-1]
@@ -43,7 +44,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
         return "Score: 10" if "cats" in asked else f"Score: {[9, 5, 4][ASPECTS.index(aspect[1])]}"
     if "Is this next step correct" in asked:
         return "No" if "Bad" in asked.rsplit("Next step:", 1)[-1] else "Yes"
-    return next(CHAINS)
+    said = WRONG if "bag" in asked else next(CHAINS)
+    return Answer(said, "length") if said == CUT_OFF else said
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,7 @@ def test_every_problem_is_judged_once_on_each_of_three_aspects(run: Cooked) -> N
 def test_the_judge_marks_the_students_steps_one_after_the_other(run: Cooked) -> None:
     marked = run.asked("Is this next step correct")
     seen = {(_between(c.user, "far:\n", "\n\nNext"), _between(c.user, "Next step: ", "\n")) for c in marked}
-    expected = [("", "Good a."), ("Good a.", "Good b."), ("Good a.", "Bad c."), ("", "Bad d."), ("Bad d.", "Bad c.")]
+    expected = [("", "Good a."), ("Good a.", "Good b."), ("Good a.", "Good and"), ("", "Bad d."), ("Bad d.", "Bad c.")]
     assert seen == {*expected, ("Good a.\nGood b.", "Bad c."), ("Good a.\nGood b.\nBad c.", "Good e.")}
     assert all(c.sampling.temperature == 0 for c in marked)
     assert not run.asked("Let's think step by step")  # the teacher solves nothing here
@@ -110,6 +112,26 @@ def test_the_score_is_the_product_of_both_rewards(run: Cooked) -> None:
         for answer in answers:
             assert answer.score == pytest.approx(record.fields["quality"] / 10 * SHARES[answer.text])
     assert {r.fields["quality"] for r in ranked(run, -1) + ranked(run, -2)} == {10.0, 6.0}
+
+
+def test_where_no_solution_is_better_than_another_none_is_learnt(run: Cooked) -> None:
+    asked = {call.user.partition("\n")[0] for call in run.student_calls if "bag" in call.user}
+    assert asked and not asked & {r.fields["question"] for lap in (-2, -1) for r in ranked(run, lap)}
+    dropped = [run.funnel("a best one", lap)["dropped"] for lap in (1, 2)]
+    assert {reason for one in dropped for reason in one} == {"low 'spread'"}
+
+
+def test_four_solutions_are_ranked_by_pro() -> None:
+    train = recipes.load("wizardmath").stage[2].train
+    assert train is not None and train.candidates == 4
+    assert [(t.name, t.source, t.family) for t in read_terms(train)] == [("pro", "candidates", "candidates")]
+
+
+def test_at_full_size_a_solution_has_room_for_its_answer() -> None:
+    recipe = recipes.load("wizardmath", full=True)
+    lengths = {s.title: s.max_new_tokens for stage in recipe.stage for s in stage.step}
+    assert lengths["solutions"] == lengths["own solutions"] == recipe.stage[2].eval[0].max_new_tokens == 512
+    assert recipe.data.max_tokens >= recipe.data.max_prompt_tokens + 512
 
 
 def test_each_round_samples_other_problems_and_nothing_held_out(run: Cooked) -> None:
