@@ -11,7 +11,7 @@ import pytest
 from stillhouse import recipes
 from stillhouse.elicit.sandbox import working_box
 from stillhouse.elicitation import Elicitation
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.endpoints.scripted import Scripted
 from stillhouse.errors import RecipeError
 from stillhouse.laps import laps
@@ -19,7 +19,7 @@ from stillhouse.recipe import Recipe
 from stillhouse.records.types import Message, Record
 from stillhouse.stages import prepare
 
-Script = Callable[[tuple[Message, ...], Sampling], str]
+Script = Callable[[tuple[Message, ...], Sampling], str | Answer]
 
 
 @dataclass
@@ -70,7 +70,7 @@ def cooked(name: str, script: Script, folder: Path, *changes: str, student: Scri
     skip_without_sandbox(recipe)
 
     def heard(calls: list[Call], answer: Script) -> Script:
-        def listen(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+        def listen(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
             said = {m.role: m.content for m in prompt}
             calls.append(Call(said.get("system", ""), said.get("user", ""), prompt, sampling))
             return answer(prompt, sampling)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
@@ -20,12 +20,14 @@ OPENINGS = (
 )
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """A teacher that makes up an expert (sometimes nobody), and introduces itself in several ways."""
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
+    """A teacher that makes up an expert (sometimes nobody, or half of one), and introduces itself in several ways."""
     asked = prompt[-1].content
     if asked.endswith("Expert:"):
         number = asked.count("e")
         known = f" You are expert {number}, who knows it all.\n\nInstruction: Another.\nExpert: No"
+        if number % 9 == 1:
+            return Answer(f" You are the unfinished expert {number}, who", "length", tokens=sampling.max_new_tokens)
         return known if number % 9 else ""
     return OPENINGS[len(asked) % len(OPENINGS)][0]
 
@@ -73,7 +75,9 @@ def test_held_out_are_the_seeds_own_answers_for_which_nobody_is_asked(run: Cooke
     assert not any(prompt in call.user for prompt in prompts if len(prompt) > 40 for call in run.calls)
 
 
-def test_without_an_expert_there_is_no_answer(run: Cooked) -> None:
+def test_without_a_whole_expert_there_is_no_answer(run: Cooked) -> None:
     dropped = run.funnel("identity")["dropped"]
     assert set(dropped) == {"empty"}
-    assert run.funnel("answer")["took"] == run.funnel("identity")["took"] - dropped["empty"]
+    cut_off = run.funnel("whole experts")["dropped"]
+    assert set(cut_off) == {"cut off"} and not run.asked("unfinished expert")
+    assert run.funnel("answer")["took"] == run.funnel("identity")["took"] - dropped["empty"] - cut_off["cut off"]
