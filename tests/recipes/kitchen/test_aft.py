@@ -1,6 +1,5 @@
 """AFT: six chains of the tuned student's own, right and wrong ones side by side, beside the gold chain."""
 
-import itertools
 import random
 import re
 
@@ -8,18 +7,25 @@ import pytest
 
 from stillhouse import recipes
 from stillhouse.elicit.generation.assemble import Layout, assemble
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message, Record
 from stillhouse.train.terms import read_terms
 from tests.recipes.kitchen.cooking import Cooked, cooked
+from tests.recipes.kitchen.questions import Turns
 
-TURNS = itertools.count()
+CUT_OFF = "She has 43 apples and"
+CHAINS = (
+    "So it is 43. The answer is 43.",
+    "8 rows of 9: 72. The answer is 72.",
+    "Let me think.",
+    Answer(CUT_OFF, "length"),
+)
+TURNS = Turns()
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """A student that is right about 43 and 72 in turn; every third of its chains has no answer at all."""
-    turn = next(TURNS)
-    return ["So it is 43. The answer is 43.", "8 rows of 9: 72. The answer is 72.", "Let me think about"][turn % 3]
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> Answer | str:
+    """A student that is right about 43 and 72 in turn, then has no answer at all, then is cut off."""
+    return CHAINS[TURNS.next(prompt[-1].content) % len(CHAINS)]
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +57,21 @@ def test_only_questions_with_right_and_wrong_chains_are_aligned(run: Cooked) -> 
     assert run.funnel("both kinds")["dropped"].keys() == {"low 'positives'"}
 
 
-def test_right_chains_score_one_and_wrong_or_unfinished_ones_nothing(run: Cooked) -> None:
+def test_right_chains_score_one_and_wrong_ones_or_those_without_an_answer_nothing(run: Cooked) -> None:
     for record in learnt(run, "train"):
         chains = record.answers("candidates")
-        assert len(chains) == 6
+        assert len(chains) == 5
         for chain in chains:
             found = re.search(r"answer is (\d+)", chain.text)
             assert chain.score == float(bool(found) and found[1] == record.fields["gold"])
         assert {chain.score for chain in chains} == {0.0, 1.0}
         assert len(record.answers("reference")) == 1 and "candidates" not in record.fields
+
+
+def test_a_chain_that_was_cut_off_is_neither_right_nor_wrong(run: Cooked) -> None:
+    dropped = run.funnel("whole chains")["dropped"]["cut off"]
+    assert dropped == len(run.student_calls) // 6  # one a question
+    assert not any(CUT_OFF in r.text for record in learnt(run, "train") for r in record.responses)
 
 
 def test_graded_feedback_takes_the_place_of_right_and_wrong() -> None:
@@ -81,7 +93,15 @@ def test_held_out_questions_are_all_there_whether_the_student_knows_them_or_not(
 def test_it_ranks_all_six_and_goes_on_with_the_gold_chain() -> None:
     train = recipes.load("aft").stage[1].train
     assert train is not None and train.candidates == 6
-    assert {(t.name, t.source, t.family) for t in read_terms(train)} == {
-        ("sft", "reference", "tokens"),
-        ("aft", "candidates", "candidates"),
+    terms = {t.name: t for t in read_terms(train)}
+    assert {name: (t.source, t.family) for name, t in terms.items()} == {
+        "sft": ("reference", "tokens"),
+        "aft": ("candidates", "candidates"),
     }
+    aft = next(use for use in train.objective if use.use == "aft")
+    assert aft.settings == {"form": "boundary", "beta": 0.15}
+
+
+def test_at_full_size_chains_have_room() -> None:
+    stage = recipes.load("aft", full=True).stage[1]
+    assert {stage.step[0].max_new_tokens, stage.eval[0].max_new_tokens} == {400}

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from stillhouse import recipes
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -56,3 +57,10 @@ def test_held_out_questions_do_not_depend_on_the_teacher(run: Cooked) -> None:
     kept = held_out(run.records)
     assert len(kept) == len(held_out(run.laps[0]["seeds"])) and len({kind(r.fields["question"]) for r in kept}) > 1
     assert all(r.answers("reference")[0].text == r.fields["solution"] for r in kept)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_student_may_write_as_long_a_chain_as_it_learns_and_its_answer(full: bool) -> None:
+    (stage,) = recipes.load("magister", full=full).stage
+    (chains,) = (step for step in stage.step if step.title == "chains")
+    assert stage.eval[0].max_new_tokens >= chains.max_new_tokens + 10
