@@ -65,6 +65,21 @@ def test_a_dialogue_that_fails_ends_there(tmp_path: Path) -> None:
     assert first.why == ["too few turns (no first words)"] and first.out[0].fields["messages"][0]["content"] == "Hello"
 
 
+@pytest.mark.parametrize("speaker", ["user", "assistant"])
+def test_a_turn_that_is_cut_off_ends_it_and_is_left_out(speaker: str, tmp_path: Path) -> None:
+    def cut(prompt: Any, sampling: Any) -> Answer | str:
+        side = "assistant" if prompt[0].role == "system" else "user"
+        return (
+            Answer("The end of th", "length") if (side, len(prompt) > 2) == (speaker, True) else said(prompt, sampling)
+        )
+
+    made = cook(tmp_path, TOPIC, TALK | {"endings": [{"reason": "over", "phrases": ["the end"]}]}, script=cut)
+    assert [turn["content"] for turn in made.out[0].fields["messages"]] == ["why?", "turn 1"]
+    assert made.out[0].fields["ended"] == "cut off"
+    first = cook(tmp_path, of({"t": "milk"}), TALK, script=lambda p, s: Answer("half of", "length"))
+    assert first.why == ["too few turns (cut off)"]
+
+
 @pytest.mark.parametrize("rounds", [[3, 1], [0, 1], [-1, -1]])
 def test_rounds_rise(rounds: list[int], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="rising"):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from stillhouse.endpoints.base import Answer
 from stillhouse.records.types import Record
 from tests.elicit.cooking import cook, of
 
@@ -101,3 +102,10 @@ def test_children_inherit_the_split_and_the_fields(tmp_path: Path) -> None:
     assert {r.split for r in made.out} == {"test"} and {r.lineage[0].parent for r in made.out} == {data[0].key}
     few = cook(tmp_path, data, step | {"keep": ["id"]})
     assert few.all("topic") == [None, None] and few.all("id") == [1, 1]
+
+
+def test_how_a_parent_s_answer_ended_says_nothing_of_its_children(tmp_path: Path) -> None:
+    data = of({"topic": "t", "finish": "length"})
+    step = {"use": "curate", "template": "About {{ topic }}", "parse": NUMBERED}
+    made = cook(tmp_path, data, step, script=lambda p, s: Answer("1. a\n2. b\n3. half of", "length"))
+    assert made.all("instruction") == ["a", "b"] and made.all("finish") == ["stop", "stop"]

@@ -21,6 +21,16 @@ def test_no_match_and_broken_characters() -> None:
         pattern("x\ud800", pattern="(?P<a>x)")
 
 
+def test_of_a_text_that_was_cut_off_the_match_at_its_end_is_left_out() -> None:
+    given = r"(?m)^A: (?P<answer>.*)$"
+    assert pattern("A: 7\nA: 8\n", False, pattern=given, many=True) == [{"answer": "7"}]
+    assert pattern("A: 7\nA: 8\nBut", False, pattern=given, many=True) == [{"answer": "7"}, {"answer": "8"}]
+    assert pattern("A: 7\nBut", False, pattern=given) == [{"answer": "7"}]
+    for many in (True, False):
+        with pytest.raises(Unreadable, match="cut off"):
+            pattern("A: 7", False, pattern=given, many=many)
+
+
 def test_a_pattern_that_would_hang_re_takes_no_time() -> None:
     start = time.process_time()
     with pytest.raises(Unreadable):

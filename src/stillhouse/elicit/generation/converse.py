@@ -75,8 +75,8 @@ def converse(
     `rounds`: turns of both, drawn between the two bounds for each record. `first`: the field whose text is the first
     speaker's first turn; without it, the first speaker is asked for one after its `opening`. A speaker's `closing` is
     added to the prompt of its last turn. The dialogue becomes the field `into` as {"role", "content"} turns that begin
-    with the user's and end with the assistant's, and `ended` says why it ended; with fewer than `least` turns it is
-    dropped under that reason.
+    with the user's and end with the assistant's, and `ended` says why it ended; a turn that was cut off ends it and is
+    left out; with fewer than `least` turns it is dropped under that reason.
     """
     if not 1 <= rounds[0] <= rounds[1]:
         raise RecipeError(f"operator 'converse': rounds is {list(rounds)}; give two rising numbers from 1 on")
@@ -91,12 +91,11 @@ def converse(
         active = [d for d in held if not d.ended and len(d.turns) == turn and turn < 2 * d.limit]
         prompts = [_asked(dialogue, speaker, last=turn >= 2 * dialogue.limit - 2) for dialogue in active]
         for dialogue, (reply,) in zip(active, replies(ask.of(speaker.role), prompts, {}, into="said"), strict=True):
-            if reply.reason:
-                dialogue.ended = reply.reason
+            cut = "cut off" if reply.answer.finish == "length" else ""  # half a turn is none
+            if reply.reason or cut:
+                dialogue.ended = reply.reason or cut
             else:
                 _take(dialogue, speaker, reply.items[0]["said"], endings)
-                if reply.answer.finish == "length":
-                    dialogue.ended = dialogue.ended or "cut off"
     for dialogue in held:
         yield _finished(dialogue, into, least, ask)
 

@@ -27,7 +27,7 @@ def curate(
     """x ~ p(x | I + m): each record m is asked about, and every item read in the answer is a child of it.
 
     At most `per_record` items of an answer (0: all); `keep` names the fields of m that the children have too (the
-    default: all of them).
+    default: all of them). A child's `finish` is its own: parsers leave out the item that was cut off.
     """
     held = list(records)
     prompts = [prompt_of(template, view(record), system=system) for record in held]
@@ -38,4 +38,4 @@ def curate(
             if reply.reason:
                 yield Dropped(record.having(raw=reply.answer.text), reply.reason)
             for item in reply.items[: per_record or None]:
-                yield record.child(asked(ask, "curate", prompt), **(record.kept(keep) | item))
+                yield record.child(asked(ask, "curate", prompt), **(record.kept(keep) | {"finish": "stop"} | item))

@@ -12,11 +12,12 @@ MOST = 1001
 """Matches looked at: one more than `items.sound` lets pass by default is enough to say that there are too many."""
 
 
-def pattern(text: str, *, pattern: str, many: bool = False) -> list[dict[str, Any]]:
+def pattern(text: str, finished: bool = True, *, pattern: str, many: bool = False) -> list[dict[str, Any]]:
     """One item from the first match of `pattern`, or with `many` one from each: its named groups, "" where unmatched.
 
     The syntax is RE2's: that of `re` without look-around and back-references, with \\w, \\d and \\b for ASCII alone
     (\\pL is any letter). In return it needs time in proportion to the text, whatever the pattern and the text are.
+    Of a text that was cut off, the match that reaches its end is left out.
     """
     compiled = _compiled(pattern)
     try:
@@ -25,6 +26,10 @@ def pattern(text: str, *, pattern: str, many: bool = False) -> list[dict[str, An
         raise Unreadable("broken characters") from None
     if not matches:
         raise Unreadable("no match")
+    if not finished and not text[matches[-1].end() :].strip():
+        matches.pop()
+    if not matches:
+        raise Unreadable("cut off")
     return [{name: (found or "").strip() for name, found in match.groupdict().items()} for match in matches]
 
 
