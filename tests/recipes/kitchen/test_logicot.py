@@ -4,6 +4,8 @@ from collections import Counter
 
 import pytest
 
+from stillhouse import recipes
+from stillhouse.elicit.parsers.same import same_answer
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.read import read_set
 from stillhouse.records.types import Message
@@ -70,7 +72,24 @@ def test_reasoning_that_leans_on_the_given_answer_is_dropped(run: Cooked) -> Non
     assert not any(word in text for word in bad for text in texts)
 
 
-def test_held_out_tasks_are_all_there(run: Cooked) -> None:
-    kept = held_out(run.records)
-    assert len(kept) == len(held_out(run.laps[0]["seeds"]))
+def test_held_out_tasks_are_those_with_a_letter_as_answer(run: Cooked) -> None:
+    kept, seeds = held_out(run.records), held_out(run.laps[0]["seeds"])
+    choices = [r.fields["output"] for r in seeds if "A)" in r.fields["input"]]
+    assert [r.fields["gold"] for r in kept] == choices and 0 < len(choices) < len(seeds)
     assert all(r.answers("reference")[0].text == f"Answer: {r.fields['gold']}" for r in kept)
+
+
+def test_what_the_student_learns_is_scored_as_right_by_its_letter(run: Cooked) -> None:
+    (task,) = recipes.load("logicot").stage[0].eval
+    taught = [r for r in learnt(run.records) if "A)" in r.fields["input"]]
+    assert taught and task.exact == "choice"
+    for record in taught:
+        letters = [c for c in "ABCD" if same_answer(record.responses[0].text, f"Answer: {c}: so it is", task.exact)]
+        assert letters == [record.fields["gold"][0]]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_student_may_write_as_much_as_it_learns(full: bool) -> None:
+    (stage,) = recipes.load("logicot", full=full).stage
+    (rationales,) = (step for step in stage.step if step.title == "rationales")
+    assert stage.eval[0].max_new_tokens >= rationales.max_new_tokens + 64
