@@ -38,9 +38,11 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 
 
 def student(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """Held-out sums: no program of 8 runs, and the words on 16 are never twice the same."""
+    """Held-out sums: no program of 8 runs, the words on 16 are never twice the same, and on 32 there is no answer."""
     asked = prompt[-1].content
     first, *_ = numbers(asked)
+    if first == 32:
+        return "```\nprint(no such thing)\n```" if asked.startswith("[program]") else "That is hard to say."
     if asked.startswith("[program]"):
         return said(PROGRAM if first > 8 else "```\nprint(no such thing)\n```", asked)
     return f"The answer is {next(TURNS)}." if first == 16 else said(RIGHT_WORDS, asked)
@@ -52,7 +54,7 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> str:
     rows = [
         {"question": f"A box has {i} red and {10 * i} blue balls. How many are there?", "answer": str(11 * i)}
         | {"solution": f"{i} + {10 * i} = {11 * i}. The answer is {11 * i}.", "split": "train" if i % 8 else "test"}
-        for i in range(1, 25)
+        for i in (*range(1, 25), 32)
     ]
     path: Path = tmp_path_factory.mktemp("sums") / "sums.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
@@ -62,7 +64,8 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def run(sums: str, tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     folder: Path = tmp_path_factory.mktemp("mixed-distill")
-    return cooked("mixed-distill", script, folder, f"seeds={sums}", student=student)
+    weights = [f"step.two forms.layouts.{i}.weight={weight}" for i, weight in enumerate((0.7, 0.3))]
+    return cooked("mixed-distill", script, folder, f"seeds={sums}", *weights, student=student)
 
 
 def firsts(run: Cooked, name: str, lap: int = 0) -> set[int]:
@@ -94,7 +97,9 @@ def test_the_student_is_told_the_form_and_sees_no_demonstration(run: Cooked) -> 
     taught = [r for r in run.records if r.split == "train"]
     for record in taught:
         (message,), (answer,) = record.messages, record.responses
-        assert message.content.startswith("[program]" if "def solution" in answer.text else "[words]")
+        is_program = "def solution" in answer.text
+        assert message.content.startswith("[program]" if is_program else "[words]")
+        assert answer.weight == (0.3 if is_program else 0.7)
         assert message.content.count("How many") == 1 and "```" not in answer.text
         assert answer.finish == "stop"
     both = [r.messages[0].content.partition("] ")[2] for r in taught]
@@ -103,15 +108,20 @@ def test_the_student_is_told_the_form_and_sees_no_demonstration(run: Cooked) -> 
 
 def test_held_out_questions_have_their_gold_answers_whatever_the_teacher_knows(run: Cooked) -> None:
     held = [r for r in run.records if r.split == "test"]
-    assert {r.answers("reference")[0].text[-4:] for r in held} == {" 88.", "176.", "264."}
+    assert {r.answers("reference")[0].text[-4:] for r in held} == {" 88.", "176.", "264.", "352."}
     assert all(r.messages[0].content.startswith("[words]") and not r.answers("teacher") for r in held)
 
 
 def test_the_vote_is_over_the_paths_of_both_forms(run: Cooked) -> None:
-    assert len(run.student_calls) == 3 * 2 * 3
+    assert len(run.student_calls) == 4 * 2 * 3
     assert not any("The answer is" in call.user or "Solve" in call.user for call in run.student_calls)
     won = {r.fields["gold"]: r.fields["votes"] for r in run.laps[1]["voted"]}
+    assert won.keys() == {"88", "176", "264"}
     assert won["88"] == {"count": 3, "share": 1.0, "won": True}  # no program ran
     assert won["176"] == {"count": 3, "share": 0.5, "won": True}  # three words disagree, three programs agree
     assert won["264"] == {"count": 6, "share": 1.0, "won": True}
-    assert run.funnel("right by vote")["kept"] == 3
+
+
+def test_a_question_that_no_path_answers_counts_as_wrong(run: Cooked) -> None:
+    verdict = run.funnel("right by vote")
+    assert (verdict["took"], verdict["kept"], verdict["dropped"]) == (4, 3, {"no answer": 1})
