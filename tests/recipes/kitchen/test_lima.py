@@ -33,11 +33,12 @@ EDGES = [
     row("my", 2000, 50, begin="Look at my "),
     row("refers", 2000, 50, begin="As mentioned in the other answer, "),
     row("links", 2000, 50, begin="See https://example.org for "),
-    row("own-words", 2000, 10, source="authored", begin="I think of "),
+    row("own-words", 200, 1, source="authored", begin="I think of "),
+    row("guide", 300, 2, source="wikihow", begin="My way is this: "),
 ]
-TOPICS = [row(f"topic {n}", 1300 + n, 10 + n, cluster="one") for n in range(4)]
-MANY = [row(f"subject {n}", 1500, 20, prompt=f"{'How ' * n}{n} {n + 100} {n + 200}?") for n in range(20)]
-SAME = [row(f"same {n}", 1500, 99, prompt="Why is the sky blue in the morning?") for n in range(2)]
+TOPICS = [row(f"topic {n}", 1300 + n, 10 + n, cluster="one") for n in range(14)]
+LARGE = [row(f"much {n}", 1300, 20 + n, cluster="large") for n in range(64)]
+SMALL = [row(f"few {n}", 1300, 20, cluster=f"small {n}") for n in range(8)]
 
 
 @pytest.fixture(scope="module")
@@ -56,31 +57,37 @@ def names(run: Cooked) -> set[str]:
 
 def test_thresholds_and_style_at_their_edges(taste: Any) -> None:
     run = taste(EDGES)
-    assert names(run) == {"just-long", "longest", "just-high", "own-words"}  # by hand one may say I
-    assert run.funnel("one style")["dropped"] == {"forbidden pattern": 4}
+    assert names(run) == {"just-long", "longest", "just-high", "own-words", "guide"}  # others may say I, at any length
+    dropped = run.funnel("good answers in one style")["dropped"]
+    assert dropped.pop("forbidden pattern") == 4 and sum(dropped.values()) == 3
 
 
-def test_the_best_of_each_topic(taste: Any) -> None:
-    run = taste(TOPICS)
-    assert sorted(r.fields["score"] for r in run.records) == [12, 13]
+def test_the_ten_best_of_each_topic(taste: Any) -> None:
+    assert sorted(r.fields["score"] for r in taste(TOPICS).records) == list(range(14, 24))
 
 
-def test_diversity_comes_before_the_score(taste: Any) -> None:
-    prompts = Counter(r.messages[0].content for r in taste([*MANY, *SAME]).records)
-    assert len(prompts) == 12 and sum(prompts.values()) == 12
-    different = MANY + [
-        row(f"twin {n}", 1500, 98, prompt=f"Why is the sky blue in the morning {'now' * n}?") for n in (1, 2)
-    ]
-    run = taste([*different, *SAME[:1]])
-    sky = [r for r in run.records if "sky" in r.messages[0].content]
-    assert len(run.records) == 12 and len(sky) < 3  # three of the best scores, but one question
+def test_a_large_topic_counts_for_less(taste: Any) -> None:
+    run = taste([*LARGE, *SMALL])
+    chances = {r.fields["cluster"]: float(r.fields["chance"]) for r in run.laps[0]["community"]}
+    assert chances["large"] == 4 / 10
+    assert {chance for topic, chance in chances.items() if topic != "large"} == {1.0}
+    topics = Counter(r.fields["cluster"] for r in run.records)
+    assert topics.total() == 12 and len(topics) >= 7  # of 72 answers 64 are on one topic
 
 
 def test_three_parts_of_the_community_and_one_by_hand(tmp_path: Path) -> None:
     run = cooked("lima", script, tmp_path)
-    sources = Counter(r.fields["source"] == "authored" for r in run.records)
-    assert sources[True] == 4 and 10 <= sources[False] <= 12
+    sources = Counter(r.fields["source"] == "authored" for r in run.records if r.split == "train")
+    assert sources == {True: 4, False: 12}
     assert not run.calls
+
+
+def test_what_is_held_out_is_chosen_by_nobody(tmp_path: Path) -> None:
+    run = cooked("lima", script, tmp_path)
+    held = {r.fields["prompt"] for r in run.laps[0]["seeds"] if r.split == "test"}
+    measured = {r.messages[0].content for r in run.records if r.split == "test"}
+    assert measured and measured <= held
+    assert not held & {r.messages[0].content for r in run.records if r.split == "train"}
 
 
 def test_the_student_learns_the_humans_answers_as_they_are(tmp_path: Path) -> None:
@@ -88,4 +95,4 @@ def test_the_student_learns_the_humans_answers_as_they_are(tmp_path: Path) -> No
     for record in run.records:
         assert [m.role for m in record.messages] == ["user"]
         assert record.responses[0].text == record.answers("teacher")[0].text
-        assert len(record.responses[0].text) >= 1200
+        assert record.responses[0].text in {r.fields["response"] for r in run.laps[0]["seeds"]}
