@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stillhouse import recipes
+from stillhouse.elicit.templates import holds
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -91,6 +93,20 @@ def test_wrong_answers_make_a_choice_whose_order_tells_nothing(run: Cooked) -> N
     plain = {r.fields["instruction"] for r in run.records if r not in choices and "origin" in r.fields}
     assert {r.fields["instruction"] for r in choices} <= plain  # the task itself stays
     assert run.funnel("choose among answers")["dropped"] == {"no layout fits": 8}  # a "wrong" answer was the right one
+
+
+def test_no_more_pairs_are_learnt_than_wanted(tmp_path: Path) -> None:
+    run = cooked("muffin", script, tmp_path, "step.as many.n=20")
+    own = sum(r.split == "test" for r in run.laps[0]["seeds"])
+    assert sum(r.split == "train" for r in run.records) == 20 and sum(r.split == "test" for r in run.records) >= own
+
+
+def test_at_full_size_facets_instructions_and_answers_are_as_long_and_as_many_as_the_teacher_writes() -> None:
+    steps = {step.title: step for step in recipes.load("muffin", ["teacher=big"], full=True).stage[0].step}
+    assert [steps[name].settings["per_record"] for name in ("facets", "instructions")] == [0, 0]
+    assert min(steps[n].max_new_tokens for n in ("facets", "instructions", "answers", "wrong answers")) >= 512
+    assert holds(steps["wrong answers"].when, {"origin": "facet", "output": "word " * 100})
+    assert not holds(steps["wrong answers"].when, {"origin": "facet", "output": "word " * 101})
 
 
 def test_held_out_are_tasks_by_people_with_their_own_answers(run: Cooked) -> None:
