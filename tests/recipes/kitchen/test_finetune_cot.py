@@ -1,5 +1,6 @@
 """Fine-tune-CoT: no demonstrations, eight samples at 0.7, a second prompt for the answer, wrong ones dropped."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
-from tests.recipes.kitchen.questions import MATH, Turns, held_out, last_question, learnt, questions
+from tests.recipes.kitchen.questions import SUMS, Turns, held_out, last_question, learnt, questions
 
 
 class Teacher:
@@ -21,10 +22,10 @@ class Teacher:
     def __call__(self, prompt: tuple[Message, ...], sampling: Sampling) -> str:
         asked = prompt[-1].content
         if "Therefore, the answer" in asked:
-            return f" {re.findall(r'answer is (-?[0-9.]*[0-9])', asked)[0]}."
+            return f" {re.findall(r'answer is (-?[0-9.]*[0-9])', asked)[0]}. So 12 - 5 = 7"
         turn = self._turns.next(asked)
         return (
-            f"{MATH[last_question(asked)]['solution']} That was way {turn}." if turn % 2 else f"The answer is -{turn}1"
+            f"{SUMS[last_question(asked)]['solution']} That was way {turn}." if turn % 2 else f"The answer is -{turn}1"
         )
 
 
@@ -32,7 +33,7 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
     return (
         Teacher()(prompt, sampling)
         if "Therefore" in prompt[-1].content
-        else MATH[last_question(prompt[-1].content)]["solution"]
+        else SUMS[last_question(prompt[-1].content)]["solution"]
     )
 
 
@@ -73,6 +74,18 @@ def test_held_out_questions_are_all_there_and_were_not_asked(run: Cooked) -> Non
     assert len(kept) == len(held_out(run.laps[0]["seeds"]))
     asked = {last_question(call.user) for call in run.calls}
     assert all(r.fields["question"] not in asked and r.answers("reference")[0].text.endswith("END") for r in kept)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"), [(" 12. So 12 - 5 = 7", "12"), (" $1,250.50, not 3", "1,250.50"), (" -3, or 4", "-3")]
+)
+def test_the_answer_is_the_first_number_of_the_second_reply(reply: str, answer: str, tmp_path: Path) -> None:
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text(json.dumps({"question": "How much?", "answer": answer, "split": "train"}))
+    made = cooked(
+        "finetune-cot", lambda p, s: reply if "Therefore" in p[-1].content else "It is so.", tmp_path, f"seeds={seeds}"
+    )
+    assert {r.responses[0].text for r in made.records} == {f"It is so. --> {answer} END"}
 
 
 def test_a_solution_of_gsm8k_is_compared_by_its_last_line(tmp_path: Path) -> None:
