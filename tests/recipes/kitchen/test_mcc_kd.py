@@ -2,6 +2,7 @@
 
 import pytest
 
+from stillhouse import recipes
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -48,6 +49,11 @@ TURNING = Teacher()
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     return cooked("mcc-kd", Teacher(), tmp_path_factory.mktemp("mcc-kd"))
+
+
+def test_a_small_teacher_is_asked_at_a_lower_temperature(run: Cooked) -> None:
+    assert {call.sampling.temperature for call in run.calls} == {0.7}
+    assert {s.temperature for s in recipes.load("mcc-kd", full=True).stage[0].step if s.title == "chains"} == {1.0}
 
 
 def test_the_chains_that_differ_most_are_chosen(run: Cooked) -> None:
