@@ -80,6 +80,18 @@ def test_only_failures_get_a_hint(run: Cooked) -> None:
     assert told == {q for q in hinted if hash_of(q) < 8}  # 8 gave no reason, 9 no answer
 
 
+def test_the_hint_is_the_right_answer_and_every_demonstration_has_one_too(run: Cooked) -> None:
+    known = {r.fields["question"]: r.fields["answer"] for r in run.laps[0]["demos"]}
+    asked = [call.user for call in run.student_calls]
+    told = [user for user in asked if HINT in user]
+    assert told and len(told) < len(asked)
+    for user in told:
+        question, _, hint = last_question(user).partition(HINT)
+        assert hint == f"{MATH[question]['answer']})"
+        shown = [question.partition(HINT) for question in demonstrated(user)]
+        assert len(shown) == 10 and all(hint == f"{known[question]})" for question, _, hint in shown)
+
+
 def test_what_was_hinted_is_learnt_as_though_it_was_not(run: Cooked) -> None:
     for lap in run.laps:
         for record in lap["records"]:
