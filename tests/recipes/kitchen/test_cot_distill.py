@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stillhouse import recipes
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -38,18 +39,27 @@ def test_two_tasks_of_half_the_weight(run: Cooked) -> None:
     reasons = {
         r.fields["question"]: r for r in learnt(run.records) if r.messages[-1].content.startswith("[rationale] ")
     }
-    assert labels.keys() == reasons.keys() and len(labels) + len(reasons) == len(learnt(run.records))
+    assert len(labels) + len(reasons) == len(learnt(run.records))
+    assert labels.keys() == {r.fields["question"] for r in learnt(run.laps[0]["seeds"])}
     for question, record in labels.items():
-        assert record.responses[0].text == CHOICE[question]["answer"]
+        assert record.responses[0].text == CHOICE[question]["answer"] and record.responses[0].weight == 0.5
+        if question.startswith("Which"):
+            assert question not in reasons  # what the teacher said has no answer to read
+            continue
         assert reasons[question].responses[0].text == CHOICE[question]["explanation"]
-        assert record.responses[0].weight == reasons[question].responses[0].weight == 0.5
+        assert reasons[question].responses[0].weight == 0.5
         assert not record.responses[0].text.endswith(CHOICE[question]["explanation"])
 
 
 def test_a_wrong_answer_is_no_reason_to_drop_a_labelled_question(run: Cooked) -> None:
     wrong = [r for r in learnt(run.records) if "Why" in r.fields["question"]]
     assert wrong and all(r.fields["answer"] != r.fields["gold"] for r in wrong)
-    assert run.funnel("rationale and label")["dropped"].keys() == {"unreadable: no statement"}
+    assert not run.funnel("rationale and label")["dropped"]
+
+
+def test_a_long_rationale_weighs_no_more_than_a_label() -> None:
+    train = recipes.load("cot-distill").stage[-1].train
+    assert train is not None and train.reduction == "sequence"
 
 
 def test_a_question_without_a_label_learns_the_teachers(tmp_path: Path) -> None:
@@ -67,6 +77,25 @@ def test_a_hugging_face_row_is_read_too(tmp_path: Path) -> None:
     made = cooked("cot-distill", script, tmp_path, f"seeds={seeds}")
     assert made.records[0].messages[-1].content == "[label] Who?\nA) a\nB) b"
     assert made.records[0].responses[0].text == "B"
+
+
+def test_labels_in_words_are_read_too(tmp_path: Path) -> None:
+    rows = [{"question": "A dog runs. So an animal moves?", "answer": "entailment", "split": "train"}]
+    rows += [{"question": "A dog runs. So it is hungry?", "split": "train"}]
+    demo = {"question": "A cat sleeps. So it runs?", "rationale": "It lies still.", "answer": "contradiction"}
+    for name, found in (("seeds", rows), ("demos", [demo])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, found)))
+    changes = [f"seeds={tmp_path / 'seeds.jsonl'}", f"data.sets.demos={tmp_path / 'demos.jsonl'}"]
+    changes += ["step.rationale and label.parse.kind=label", "eval.exact=label"]
+    changes += ['step.rationale and label.parse.labels=["entailment", "neutral", "contradiction"]']
+    made = cooked("cot-distill", lambda p, s: "Nobody knows. The answer is neutral.", tmp_path, *changes)
+    texts = {(r.messages[-1].content, r.responses[0].text) for r in made.records}
+    assert texts == {
+        ("[label] A dog runs. So an animal moves?", "entailment"),
+        ("[rationale] A dog runs. So an animal moves?", "Nobody knows."),
+        ("[label] A dog runs. So it is hungry?", "neutral"),
+        ("[rationale] A dog runs. So it is hungry?", "Nobody knows."),
+    }
 
 
 def test_held_out_questions_ask_for_the_label_alone(run: Cooked) -> None:
