@@ -1,9 +1,11 @@
 """MT-CoT: a chain first; a rationalisation of the right answer where the chain fails; two tasks of equal weight."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from stillhouse import recipes
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -64,6 +66,34 @@ def test_every_question_is_explained_towards_its_gold_answer(run: Cooked) -> Non
         assert answer.text == f"{chain} {gold}"
         assert tasks["Answer"][question].text == gold
         assert answer.weight == tasks["Answer"][question].weight
+
+
+def test_answer_and_explanation_weigh_the_same_whatever_their_length() -> None:
+    train = recipes.load("mt-cot").stage[-1].train
+    assert train is not None and train.reduction == "sequence"
+
+
+def test_questions_of_yes_and_no_have_no_choices(tmp_path: Path) -> None:
+    rows = [
+        {"question": q, "answer": a, "split": "train"} for q, a in (("Do cats fly?", "no"), ("Is ice cold?", "yes"))
+    ]
+    demo = {"question": "Do dogs bark?", "rationale": "Most dogs do. The answer is yes.", "answer": "yes"}
+    for name, found in (("seeds", rows), ("demos", [demo])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, found)))
+
+    def says_no(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+        return f"One sees it. So the answer is {'yes' if prompt[-1].content.endswith('Why:') else 'no'}."
+
+    changes = [f"seeds={tmp_path / 'seeds.jsonl'}", f"data.sets.demos={tmp_path / 'demos.jsonl'}"]
+    changes += ["step.chain of thought.parse.kind=yes_no", "step.chain.kind=yes_no", "eval.exact=yes_no"]
+    made = cooked("mt-cot", says_no, tmp_path, *changes)
+    assert len(made.asked("Do cats fly?")) == 1 and len(made.asked("Is ice cold?")) == 2
+    assert {r.messages[-1].content: r.responses[0].text for r in made.records} == {
+        "Answer: Do cats fly?": "The answer is no.",
+        "Explain: Do cats fly?": "One sees it. The answer is no.",
+        "Answer: Is ice cold?": "The answer is yes.",
+        "Explain: Is ice cold?": "One sees it. The answer is yes.",
+    }
 
 
 def test_the_variant_with_the_answer_first(tmp_path: Path) -> None:
