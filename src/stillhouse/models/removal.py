@@ -48,7 +48,7 @@ class Removal:
         """float32 logits, some positions at a time."""
         head = head_of(self.model)
         vocabulary = len(head.weight)
-        rows = slice_rows_for(vocabulary, hidden.dtype, hidden.device)
+        rows = slice_rows_for(len(hidden), vocabulary, hidden.dtype, hidden.device)
         return HeadLogits(hidden, head, vocabulary, rows, hidden.dtype).blocks()
 
     def cost(self, layer: int) -> float:

@@ -96,10 +96,16 @@ def test_compute_dtype():
 
 
 @pytest.mark.parametrize("vocabulary", [11, 49_152, 262_144])
-def test_sizes(vocabulary):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_slices_cover_all_rows_and_are_alike(vocabulary: int, dtype: torch.dtype):
     cpu = torch.device("cpu")
-    assert (
-        256 <= slice_rows_for(vocabulary, torch.float32, cpu) <= slice_rows_for(vocabulary, torch.bfloat16, cpu) <= 1024
-    )
-    assert block_rows(vocabulary, torch.device("cpu"), 512) >= 1
+    for rows in (1, 200, 430, 1000, 20_000):
+        size = slice_rows_for(rows, vocabulary, dtype, cpu)
+        lengths = [s.stop - s.start for s in spans(rows, size)]
+        assert sum(lengths) == rows and size <= 1536
+        assert size == rows or size >= 200 and lengths[-1] > size - len(lengths)
+    assert block_rows(vocabulary, cpu, 512) >= 1
+
+
+def test_spans():
     assert [s.stop - s.start for s in spans(5, 2)] == [2, 2, 1]

@@ -84,7 +84,7 @@ def fused(
         weights=weights.detach(),
         given={name: given[name] for name in wanted if name in given},
         vocabulary=width,
-        slice_rows=slice_rows or slice_rows_for(width, dtype, student_hidden.device),
+        slice_rows=slice_rows or slice_rows_for(len(student_hidden), width, dtype, student_hidden.device),
         dtype=dtype,
         differentiable=torch.is_grad_enabled(),
     )

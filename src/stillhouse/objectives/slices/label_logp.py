@@ -36,7 +36,8 @@ def label_logp(
     student_head = student_head.gathered()
     width = len(student_head.weight) if vocabulary is None else min(vocabulary, len(student_head.weight))
     dtype = compute_dtype(student_hidden, student_head.weight)
-    job = _Job(student_head, labels, width, slice_rows or slice_rows_for(width, dtype, student_hidden.device), dtype)
+    slice_rows = slice_rows or slice_rows_for(len(student_hidden), width, dtype, student_hidden.device)
+    job = _Job(student_head, labels, width, slice_rows, dtype)
     return _LabelLogp.apply(job, student_hidden, student_head.weight, student_head.bias)
 
 
