@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
@@ -12,11 +12,19 @@ VERBS = ("Describe", "Explain", "List", "Compare", "Name", "Summarise", "Judge")
 THINGS = ("lighthouse keepers", "kinds of bread", "tastes of rain", "old bicycles", "winter markets", "tides")
 
 
+UNFIT: dict[int, str | Answer] = {
+    0: Answer("Tell a story of a fox that never", "length"),
+    1: "- Tell a story of foxes",
+    2: "Write an instruction about foxes",
+    3: "Tell a story",
+}
+
+
 def question(asked: str) -> str:
     return asked.rsplit("Question: ", 1)[1].split("\nAnswer 1:")[0]
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
     """Teacher, referee and generator. The referee prefers place 1 by one point, and the teacher by 0, 1 or 3."""
     asked = prompt[-1].content
     if asked.endswith("Scores:"):
@@ -30,6 +38,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
         seed = sum(map(ord, asked))
         if seed % 3 == 0:
             return "Name a matter that wants looking into"  # every time the same
+        if seed % 5 in UNFIT:
+            return UNFIT[seed % 5]
         return f"{VERBS[seed % 7]} {kind} {THINGS[seed % 6]} {seed} {THINGS[seed // 7 % 6]} {seed % 89} {seed % 97}"
     return f"Teacher on {len(asked)} letters."
 
@@ -85,6 +95,21 @@ def test_equal_shares_of_hard_and_easy_that_are_new_to_the_cache(run: Cooked) ->
         r.fields["similarity"] <= 0.7 for r in fresh
     )
     assert run.laps[1]["cache"][40:] == fresh  # they join it
+
+
+def test_what_is_no_instruction_is_not_asked_about(run: Cooked) -> None:
+    dropped = [reason for number in (1, 2) for reason in run.funnel("fit-instructions", number)["dropped"]]
+    assert set(dropped) == {"cut off", "unclean start", "forbidden pattern", "too few words"}
+    assert not any("fox" in r.fields["instruction"] for r in run.laps[-1]["cache"])
+
+
+def test_a_student_that_says_nothing_is_scored_all_the_same(tmp_path: Path) -> None:
+    changes = ("stage.imitate.step.train-pool.n=40", "stage.adversary.rounds=1")
+    run = cooked("lion", script, tmp_path, *changes, student=lambda prompt, sampling: "")
+    asked = run.asked("Scores:")
+    assert all("(no answer)" in call.user.rsplit("Question: ", 1)[1] for call in asked)
+    hard = [r for r in run.laps[0]["cache"] if lead(r.fields["instruction"]) >= 1]
+    assert run.funnel("hard-or-easy")["kept"] == len(hard) > 0
 
 
 def test_the_new_ones_alone_are_learnt_next(run: Cooked) -> None:

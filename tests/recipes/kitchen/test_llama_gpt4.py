@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
     """A teacher that translates by 译, answers in the language asked, and rates its own answers above others."""
     asked = prompt[-1].content
     if asked.startswith("Translate"):
-        return "译" + asked.partition("\n\n")[2]
+        said = "译" + asked.partition("\n\n")[2]
+        return Answer(said, "length") if sum(map(ord, asked)) % 5 == 0 else said
     if asked.startswith("Rate an assistant"):
         answer = asked.rsplit("Answer: ", 1)[1]
         return "8" if answer.startswith("New") else "3" if answer.startswith("Weak") else "?"
@@ -29,7 +30,9 @@ def weak(prompt: tuple[Message, ...], sampling: Sampling) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Cooked:
     folder: Path = tmp_path_factory.mktemp("llama-gpt4")
-    return cooked("llama-gpt4", script, folder, "stage.main.step.compared.n=16", student=weak)
+    return cooked(
+        "llama-gpt4", script, folder, "stage.main.step.compared.n=16", "stage.main.step.chinese.n=16", student=weak
+    )
 
 
 def test_inputs_stay_and_old_answers_are_not_learnt(run: Cooked) -> None:
@@ -42,13 +45,18 @@ def test_inputs_stay_and_old_answers_are_not_learnt(run: Cooked) -> None:
 
 def test_what_is_answered_in_chinese_is_translated_first(run: Cooked) -> None:
     chinese = run.laps[0]["chinese"]
-    assert len(chinese) == 6 and any(r.fields["input"] for r in chinese)
+    assert any(r.fields["input"] for r in chinese) and not all(r.fields["input"] for r in chinese)
     for record in chinese:
         fields = record.fields
         assert fields["instruction"].startswith("译") and fields["answer"] == "新回答"
         assert not fields["input"] or fields["input"].startswith("译")
         asked = "\n\n".join(filter(None, [fields["instruction"], fields["input"]]))
         assert any(call.user == asked for call in run.calls)
+
+
+def test_half_a_translation_is_not_answered(run: Cooked) -> None:
+    lost = [run.funnel(step)["dropped"].get("cut off", 0) for step in ("whole-inputs", "whole-instructions")]
+    assert all(lost) and len(run.laps[0]["chinese"]) == 16 - sum(lost)
 
 
 def test_three_models_answer_and_each_answer_is_rated_alone(run: Cooked) -> None:

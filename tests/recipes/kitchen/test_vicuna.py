@@ -93,6 +93,13 @@ def test_the_judge_sees_one_question_of_each_category_in_both_orders_and_explain
         assert record.fields["reasons"] == ["9 7\nThe first answer is clearer."] * 2
 
 
+def test_a_student_that_says_nothing_is_judged_as_well(tmp_path: Path) -> None:
+    run = cooked("vicuna", script, tmp_path, student=lambda prompt, sampling: "")
+    asked = run.asked("Give each assistant a score")
+    assert len(asked) == 16 and all("]\n(no answer)\n" in call.user for call in asked)
+    assert len(run.laps[-1]["judged"]) == 8
+
+
 def test_nothing_of_the_judge_is_learnt(run: Cooked) -> None:
     assert run.laps[1]["records"] == run.laps[0]["records"]
     assert len(run.student_calls) == 8
