@@ -18,6 +18,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
     seed = sum(map(ord, asked))
     if asked.startswith("Question of the benchmark"):
         return f"The answer is number {seed % 2}."
+    if "greet" in asked:
+        return "Hello there!"
     if "refuse" in asked:
         return "I'm sorry, but as an AI I have no opinion about that."
     if "broken" in asked:
@@ -61,12 +63,14 @@ def test_a_source_whose_answers_hardly_differ_is_removed_as_a_whole(run: Cooked)
 
 
 def test_a_few_copies_do_not_condemn_a_source(tmp_path: Path) -> None:
-    write(tmp_path / "forum.jsonl", [{"question": f"{word}?", "site": "forum"} for word in WORDS])
+    asked = [*WORDS, *(f"Please greet {name}" for name in ("Ann", "Ben", "Cas", "Dan", "Eve"))]
+    write(tmp_path / "forum.jsonl", [{"question": f"{word}?", "site": "forum"} for word in asked])
     write(tmp_path / "few.jsonl", [{"query": f"Question of the benchmark {n}", "source": "p3"} for n in range(5)])
     changes = (f"seeds={tmp_path / 'forum.jsonl'}", f"data.sets.benchmark={tmp_path / 'few.jsonl'}")
     run = cooked("gpt4all", script, tmp_path, *changes, "data.held_out=0.0")
-    assert run.funnel("near copies")["dropped"] == {"too similar": 3}
+    assert run.funnel("near copies")["dropped"] == {"too similar": 3 + 4}
     assert sum(r.fields["source"] == "p3" for r in run.records) == 5  # and its copies stay
+    assert sum(r.fields["source"] == "forum" for r in run.records) == len(asked)
 
 
 def test_the_student_sees_the_prompt_alone(run: Cooked) -> None:

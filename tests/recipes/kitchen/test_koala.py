@@ -27,6 +27,7 @@ EGG = ("How do you boil an egg?", "Boil it.", "And a duck's egg?", "A little lon
 VENDOR = ("OpenAI", "chatgpt", "GPT-3", "ChadGPT", "gpt3", "Chat-GPT", "open-ai", "Open AI")
 LOGS = [
     talk("good", *EGG),
+    talk("button", "How do I print in Python?", "As the example shows:\npython\nCopy code\nprint(1)"),
     talk("asked-before", *EGG[:3], "Another answer to the same questions."),
     talk("follow-up-only", EGG[0], "It is another talk.", "And the egg of an ostrich?", "That takes an hour."),
     talk("french", "Je voudrais une recette, comment faire ?", "Faites bouillir."),
@@ -35,10 +36,12 @@ LOGS = [
         for n, name in enumerate(VENDOR)
     ),
 ]
+TURNS = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: Why?\n\nAssistant:"
 FEEDBACK = [
     {"prompt": "Web question?", "chosen": "web+", "rejected": "web-", "source": "webgpt", "tie": False},
     {"prompt": "Web tie?", "chosen": "tie+", "rejected": "tie-", "source": "webgpt", "tie": True},
     {"prompt": "Help me.", "chosen": "hh+", "rejected": "hh-", "source": "hh", "tie": False},
+    {"prompt": TURNS, "chosen": "Because.", "rejected": "Guess!", "source": "hh", "tie": False},
 ]
 
 
@@ -66,7 +69,7 @@ def by_key(run: Cooked) -> dict[str, Record]:
 
 def test_a_chat_that_names_the_vendor_anywhere_goes_as_a_whole(run: Cooked) -> None:
     assert run.funnel("neither vendor nor product")["dropped"] == {"forbidden pattern": len(VENDOR)}
-    assert {"good", "follow-up-only"} == {name for name in by_key(run) if not name.startswith("task-")}
+    assert {"good", "button", "follow-up-only"} == {name for name in by_key(run) if not name.startswith("task-")}
 
 
 def test_what_people_asked_tells_chats_apart_not_what_was_answered(run: Cooked) -> None:
@@ -78,6 +81,19 @@ def test_chats_are_learnt_in_all_their_answers_under_the_good_marker(run: Cooked
     record = by_key(run)["good"]
     assert record.learn == "all" and record.messages[0] == Message("system", GOOD)
     assert record.responses[0].text == EGG[-1]
+
+
+def test_what_the_page_left_in_a_text_is_taken_away(run: Cooked) -> None:
+    assert by_key(run)["button"].responses[0].text == "As the example shows:\npython\nprint(1)"
+
+
+def test_a_dialogue_in_one_text_is_learnt_turn_by_turn(run: Cooked) -> None:
+    talks = [r for r in run.records if r.messages[1:] == (
+        Message("user", "Hi"), Message("assistant", "Hello."), Message("user", "Why?"),
+    )]  # fmt: skip
+    assert {r.responses[0].text: r.messages[0].content for r in talks} == {"Because.": GOOD, "Guess!": BAD}
+    assert all(r.learn == "all" and r.fields == {"quality": r.fields["quality"], "source": "hh"} for r in talks)
+    assert not any("Human:" in m.content for r in run.records for m in r.messages)
 
 
 def test_feedback_becomes_a_good_and_a_bad_item_and_ties_are_skipped(run: Cooked) -> None:
