@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 from stillhouse import recipes
 from stillhouse.doctor import diagnose_recipe
+from stillhouse.elicit.catalogue import OPERATORS
+from stillhouse.elicit.contract import needs
 from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.endpoints.scripted import Scripted
 from stillhouse.errors import DataError
@@ -96,6 +98,16 @@ def test_a_later_stage_with_nothing_to_learn_from_is_passed_over(tiny: str, tmp_
 def test_the_doctor_finds_nothing_wrong(name: str, tiny: str) -> None:
     report = diagnose_recipe(recipes.load(name, [f"teacher={tiny}", "student.keep_layers=2"]))
     assert [finding.text for finding in report.findings if finding.level == "error"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_at_full_size_nothing_is_cut_and_nearly_all_is_learnt(name: str) -> None:
+    """What is asked for is a verdict of few words or has room; star's rationales have the paper's."""
+    recipe = recipes.load(name, full=True)
+    steps = [step for stage in recipe.stage for step in stage.step if step.use != "model"]  # whose scorers write nothing
+    for step in (step for step in steps if "ask" in needs(OPERATORS[step.use])):
+        assert step.max_new_tokens <= 32 or step.max_new_tokens >= (96 if name == "star" else 256), step.title
+    assert recipe.data.held_out <= 0.02
 
 
 @pytest.mark.slow
