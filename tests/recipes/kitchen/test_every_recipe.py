@@ -104,7 +104,7 @@ def test_the_doctor_finds_nothing_wrong(name: str, tiny: str) -> None:
 def test_at_full_size_nothing_is_cut_and_nearly_all_is_learnt(name: str) -> None:
     """What is asked for is a verdict of few words or has room; star's rationales have the paper's."""
     recipe = recipes.load(name, full=True)
-    steps = [step for stage in recipe.stage for step in stage.step if step.use != "model"]  # whose scorers write nothing
+    steps = [step for stage in recipe.stage for step in stage.step if step.use != "model"]  # a scorer
     for step in (step for step in steps if "ask" in needs(OPERATORS[step.use])):
         assert step.max_new_tokens <= 32 or step.max_new_tokens >= (96 if name == "star" else 256), step.title
     assert recipe.data.held_out <= 0.02
