@@ -5,14 +5,14 @@ from itertools import count
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Call, Cooked, cooked
 
 ASKED = count(1)
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
     """Transcripts of different length, some without marks; a human and an AI; a judge who likes long answers."""
     asked, system = prompt[-1].content, prompt[0].content
     turn = sum(m.role == "assistant" for m in prompt)
@@ -23,10 +23,12 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
         first = "[Human] Why is that?\n[AI] Because of this.\n"
         return first + ("[Human] And then?\n[AI] Then that.\n[Human] Thanks, that is all." if kind == 1 else "")
     if "You play a human" in system:
-        return f"What about part {turn}?"
+        return f"What about part {turn}{', then' * (sum(map(ord, system)) % 2)}?"
     if "Rank the answers" in asked:
         answers = re.findall(r"Answer (\d):\n(.*)", asked)
         return " > ".join(number for number, _ in sorted(answers, key=lambda a: -len(a[1])))
+    if turn == 2 and asked.endswith("then?"):
+        return Answer("Here is what I", "length")
     return f"Here is what I know about it, {turn}."
 
 
@@ -63,6 +65,12 @@ def test_turn_by_turn_only_the_human_knows_the_topic(run: Cooked) -> None:
     answering = [call for call in run.calls if talks(call) and "You play a human" not in call.system]
     assert answering and all(call.system == "" and call.messages[0].role == "user" for call in answering)
     assert run.funnel("turn by turn")["took"] == 6
+
+
+def test_half_an_answer_is_not_learnt(run: Cooked) -> None:
+    by_turns = run.laps[0]["by_turns"]
+    assert {(r.fields["ended"], len(r.fields["turns"])) for r in by_turns} == {("cut off", 4), ("all rounds", 6)}
+    assert not any(r.responses[0].text == "Here is what I" for r in run.laps[0]["records"])
 
 
 def test_dialogues_are_learnt_in_all_answers_and_mixed_with_tasks(run: Cooked) -> None:

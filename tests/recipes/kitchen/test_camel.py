@@ -2,15 +2,15 @@
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Call, Cooked, cooked
 
-KINDS = ("done", "flip", "silent", "polite", "endless", "twice silent")
+KINDS = ("done", "flip", "silent", "polite", "endless", "twice silent", "cut")
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
-    """Lists, a specifier that gives each task one of six characters, and agents that act by it."""
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
+    """Lists, a specifier that gives each task one of seven characters, and agents that act by it."""
     asked, system = prompt[-1].content, prompt[0].content
     turn = sum(m.role == "assistant" for m in prompt)
     if "List 50" in asked:
@@ -30,6 +30,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
         if kind == "silent" or (kind == "twice silent" and turn % 3):
             return "And how is the weather?"
         return f"Instruction: Do part {turn}.\nInput: None" + (" Thank you!" if kind == "polite" else "")
+    if kind == "cut" and turn == 1:
+        return Answer("Solution: half of", "length")
     if kind == "flip" and turn == 1:
         return "Instruction: Do it yourself."
     return f"Solution: part {turn} is done. Next request." + (" You are welcome!" if kind == "polite" else "")
@@ -61,6 +63,7 @@ def test_every_rule_ends_a_talk_where_it_should(run: Cooked) -> None:
         "flip": {("roles flipped", 2)},
         "silent": {("no instruction", 4)},  # the third turn in a row without one
         "polite": {("courtesies", 2)},  # the fourth in a row is the answer to the second instruction
+        "cut": {("cut off", 2)},
         "endless": {("all rounds", 40)},
         "twice silent": {("all rounds", 40)},  # two turns without an instruction, and then one again
     }
@@ -68,7 +71,8 @@ def test_every_rule_ends_a_talk_where_it_should(run: Cooked) -> None:
 
 def test_talks_in_which_the_roles_broke_are_left_out(run: Cooked) -> None:
     kept = {r.fields["ended"] for r in run.records}
-    assert kept == {"task done", "no instruction", "all rounds"}
+    assert kept == {"task done", "no instruction", "all rounds", "cut off"}
+    assert not any("half of" in r.responses[0].text for r in run.records)
     dropped = run.funnel("good-endings")["dropped"]
     broken = [r for r in run.laps[0]["talks"] if kind_of(r.fields["specific"]) in ("flip", "polite")]
     assert dropped == {"another 'ended'": len(broken)}

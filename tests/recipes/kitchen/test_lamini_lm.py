@@ -1,5 +1,6 @@
 """LaMini-LM: instructions by example and by topic, topics that are short and populous, one pass of answers."""
 
+import json
 import re
 from pathlib import Path
 
@@ -58,6 +59,16 @@ def test_collections_are_taken_as_they_are_and_shown_for_more_of_their_kind(run:
     assert len(like) == 2  # and no other source is among these demonstrations
     taken = {r.fields["instruction"] for r in run.records if r.fields.get("instruction_source") == "flan"}
     assert taken == flan
+
+
+def test_of_prompts_without_a_source_the_id_says_whose_they_are(tmp_path: Path) -> None:
+    rows = [{"id": f"{source}.{n}", "question": f"{source} {n}?"} for source in ("t0", "flan", "niv") for n in range(5)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    changes = (f"data.sets.collections={tmp_path / 'rows.jsonl'}", "stage.main.step.queries-part.n=4")
+    run = cooked("lamini-lm", script, tmp_path, *changes)
+    for name, source in (("p3", "t0"), ("flan", "flan")):
+        taken = [r.fields["instruction"] for r in run.laps[0][name]]
+        assert len(taken) == 4 and all(one.startswith(source) for one in taken)
 
 
 def test_all_sources_are_answered_in_one_pass_and_told_apart(run: Cooked) -> None:

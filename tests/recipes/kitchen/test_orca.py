@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stillhouse.endpoints.base import Sampling
+from stillhouse.recipes import load
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
@@ -37,6 +38,15 @@ def test_a_task_gives_300_queries_and_no_more(run: Cooked) -> None:
     queries = run.laps[0]["queries"]
     assert Counter(r.fields["task"] for r in queries)["addition"] == 300  # of 360
     assert run.funnel("cap")["dropped"] == {"not drawn": 60}
+
+
+def test_the_cap_of_full_size_counts_where_queries_name_no_task(tmp_path: Path) -> None:
+    rows = [{"id": f"{source}.{n}", "question": f"{source} {n}?"} for source in ("t0", "flan") for n in range(5)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (cap,) = [step for stage in load("orca", full=True).stage for step in stage.step if step.title == "cap"]
+    changes = (f"seeds={tmp_path / 'rows.jsonl'}", f"stage.assistant.step.cap.per={cap.settings['per']}")
+    run = cooked("orca", script, tmp_path, *changes, "stage.assistant.step.cap.n=3")
+    assert Counter(r.fields["source"] for r in run.laps[0]["queries"]) == {"t0": 3, "flan": 3}
 
 
 def test_each_collection_has_its_own_mix_of_system_messages(run: Cooked) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
 
@@ -13,7 +13,7 @@ LISTS = ("List subtopics", "10 questions", "10 other questions", "5 basic questi
 LISTS += ("20 more general", "10 different instructions", "5 things")
 
 
-def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
+def script(prompt: tuple[Message, ...], sampling: Sampling) -> str | Answer:
     """Numbered lists (too long ones), more detail, a curious user, who is at times only polite, and an assistant."""
     asked, system = prompt[-1].content, prompt[0].content
     turn = sum(m.role == "assistant" for m in prompt)
@@ -30,7 +30,8 @@ def script(prompt: tuple[Message, ...], sampling: Sampling) -> str:
         if kind == 1 and turn == 2:
             return "How can I help you with that?"
         return f"Thanks, but what about part {turn}?"
-    return f"Answer {turn} to what was said."
+    said = f"Answer {turn} to what was said."
+    return Answer(said[:-6], "length") if turn == 3 and sum(map(ord, prompt[0].content)) % 7 == 0 else said
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,8 @@ def test_material_stands_with_its_passage_in_more_than_one_way(run: Cooked) -> N
 def test_three_to_seven_rounds_about_the_world_and_two_to_four_otherwise(run: Cooked) -> None:
     rounds: dict[bool, set[int]] = {True: set(), False: set()}
     for record in run.laps[0]["talks"]:
-        rounds[record.fields["sector"] == "world"].add(len(record.fields["turns"]) // 2)
+        if record.fields["ended"] == "all rounds":
+            rounds[record.fields["sector"] == "world"].add(len(record.fields["turns"]) // 2)
     assert rounds == {True: {3, 4, 5, 6, 7}, False: {2, 3, 4}}
 
 
@@ -76,6 +78,12 @@ def test_the_user_sees_the_whole_talk_and_a_role_prompt_and_the_assistant_only_t
     assert all(c.messages[2].role == "assistant" for c in users)  # its own opening line is the user's own words
     assert {len(c.messages) for c in assistants} == {2 * 2 + 3}
     assert all([m.role for m in c.messages][:2] == ["user", "assistant"] for c in assistants)
+
+
+def test_half_an_answer_is_not_learnt(run: Cooked) -> None:
+    cut = [r for r in run.laps[0]["talks"] if r.fields["ended"] == "cut off"]
+    assert cut and all(len(r.fields["turns"]) == 6 for r in cut)  # the fourth answer is the one that was cut off
+    assert all(r.responses[0].text.endswith("said.") for r in run.records)
 
 
 def test_mere_politeness_and_users_who_offer_help_are_dropped_but_not_thanks_with_a_question(run: Cooked) -> None:
