@@ -151,10 +151,10 @@ class ObjectiveUse(BaseModel):
 
     `on` says whose text it sees: the data set's "reference" answers, "teacher" answers, those of any other source that
     a step wrote, fresh "student" samples, or plain "text". A preference objective sees pairs instead (see
-    `Train.pair`), a ranking objective all candidates of that source (see `Train.candidates`). `layers` is for
-    objectives that compare inner states: which layers of the student go with which of the teacher's, as [student,
-    teacher] pairs (0 is the embedding) or by the name of a map, "uniform" where nothing is said. `interpolation` is for
-    `taid` alone. Every other key is the objective's own setting.
+    `Train.pair`), one that ranks answers, or compares those that end alike, several of that source (see
+    `Train.candidates`). `layers` is for objectives that compare inner states: which layers of the student go with which
+    of the teacher's, as [student, teacher] pairs (0 is the embedding) or by the name of a map, "uniform" where nothing
+    is said. `interpolation` is for `taid` alone. Every other key is the objective's own setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -186,8 +186,8 @@ class Rollout(Section):
 class Train(Section):
     """The training of one stage. A step's loss is the weighted sum of the objectives over `batch_size` prompts.
 
-    `pair` names the sources of the chosen and the rejected answer of a preference objective. A ranking objective sees
-    up to `candidates` scored answers to a prompt at once, and the others when the prompt comes back.
+    `pair` names the sources of the chosen and the rejected answer of a preference objective. An objective of several
+    answers to a prompt sees up to `candidates` of them at once, and the others when the prompt comes back.
 
     `growth`: from round to round of the stage, `steps` is multiplied by it.
     """

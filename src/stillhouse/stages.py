@@ -32,7 +32,7 @@ from stillhouse.run import Run
 from stillhouse.train.loop import Job, run_training
 from stillhouse.train.material import build
 from stillhouse.train.rows import Models
-from stillhouse.train.terms import asks_teacher, ranked_of, read_terms, sources_of
+from stillhouse.train.terms import asks_teacher, ranked_of, read_terms, several_of, sources_of
 
 
 def prepare(recipe: Recipe, folder: Path | str | None = None) -> Run:
@@ -154,8 +154,9 @@ def _pass_over(run: Run, lap: Lap, before: Path | None, target: Path) -> None:
 def _job(party: Party, student: LanguageModel, train: Train, folder: Path, advance: Advance) -> Job:
     recipe, teacher, terms = party.run.recipe, party.local_teacher, read_terms(train)
     shared, sources = _shared(party, student, train), sources_of(terms, train.pair)
-    texts, ranked = read_texts(recipe.data.text) if "text" in sources else [], ranked_of(terms)
-    material = build(party.tokenizer, party.split("train"), texts, sources=sources, ranked=ranked, data=recipe.data)
+    texts = read_texts(recipe.data.text) if "text" in sources else []
+    wanted = {"sources": sources, "several": several_of(terms), "ranked": ranked_of(terms)}
+    material = build(party.tokenizer, party.split("train"), texts, **wanted, data=recipe.data)
     models = Models(
         student.model,
         None if teacher is None or shared is None else teacher.model,

@@ -16,7 +16,7 @@ from stillhouse.tiny import tiny_model
 from stillhouse.train.loop import Job, Probe, run_training
 from stillhouse.train.material import build
 from stillhouse.train.rows import Models
-from stillhouse.train.terms import ranked_of, read_terms, sources_of
+from stillhouse.train.terms import ranked_of, read_terms, several_of, sources_of
 
 TEXTS = ("The kettle sang while the rain fell on the roof.", "A short line of plain text about nothing at all.")
 
@@ -52,9 +52,9 @@ def job(
 ) -> Job:
     """A job on `data`, or else `records()`, ready for `run_training`."""
     student, teacher = student or tiny_model(seed=1), teacher or tiny_model(seed=2)
-    sources, ranked = sources_of(read_terms(train), train.pair), ranked_of(read_terms(train))
-    rows = records() if data is None else data
-    material = build(student.tokenizer, rows, TEXTS, sources=sources, ranked=ranked, data=Data(max_tokens=64))
+    terms, rows = read_terms(train), records() if data is None else data
+    wanted = {"sources": sources_of(terms, train.pair), "several": several_of(terms), "ranked": ranked_of(terms)}
+    material = build(student.tokenizer, rows, TEXTS, **wanted, data=Data(max_tokens=64))
     vocabulary = min(student.head_rows, teacher.head_rows)
     return Job(
         models=Models(student.model, teacher.model, teacher.model, vocabulary, student.pad_id),

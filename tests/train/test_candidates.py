@@ -94,7 +94,7 @@ def test_more_candidates_than_are_seen_at_once_come_in_turn(tmp_path: Path) -> N
     seen: dict[str, list[float]] = {}
     for step in range(3):
         plan = made._plan(step)
-        assert plan.rankings == {"candidates": 3} and len(visits(3, 3, step, 5)) == 3
+        assert plan.several == {"candidates": 3} and len(visits(3, 3, step, 5)) == 3
         for group in plan.groups:
             assert len(group) == 2
             seen.setdefault(group[0].key, []).extend(item.encoded.counted for item in group)

@@ -13,7 +13,7 @@ from stillhouse.doctor.findings import Finding, duration, size
 from stillhouse.doctor.models import device, teacher_bytes
 from stillhouse.models.load import LanguageModel, fast_dtype
 from stillhouse.recipe import Recipe, Train
-from stillhouse.train.terms import ranked_of, read_terms, sources_of
+from stillhouse.train.terms import read_terms, several_of, sources_of
 
 MASTER_BYTES = 16
 """A trained weight in float32, its gradient, and the two moments of Adam."""
@@ -164,8 +164,8 @@ def _texts(train: Train) -> frozenset[str]:
 
 
 def _sequences(train: Train) -> int:
-    """Sequences that a step sees of a prompt: one for each source, and of candidates at most as many as it ranks."""
-    return len(_texts(train)) + (train.candidates - 1) * len(ranked_of(read_terms(train)))
+    """Sequences that a step sees of a prompt: one for each source, and as many as are seen at once."""
+    return len(_texts(train)) + (train.candidates - 1) * len(several_of(read_terms(train)))
 
 
 def _trainings(recipe: Recipe) -> list[Train]:

@@ -7,12 +7,14 @@ denominator.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from stillhouse.models.forward import head_of
+from stillhouse.models.tokenise import Encoded
 from stillhouse.objectives import FromHidden, fused, is_per_sequence, label_logp, needs, row_weights
 from stillhouse.train.features import feature_values
 from stillhouse.train.plan import Item, StepPlan
@@ -77,6 +79,38 @@ def of_tokens(part: Part, term: Term) -> Tensor:
     return value
 
 
+def of_contexts(part: Part, term: Term) -> Tensor:
+    """Distributions over the tokens with which two answers to a prompt end alike, the second behind the first's.
+
+    A prompt's answers are taken two by two; its loss is the mean over these tokens, the step's that over its prompts.
+    Objectives are symmetric in the two, so that the second's gradient is the first's with the two exchanged.
+    """
+    counts = [item.encoded.counted for item in part.items]
+    ends = list(accumulate(counts))
+    one, other, shares = list[int](), list[int](), list[float]()
+    for indices in _by_prompt(part, term):
+        pairs = list(zip(indices[::2], indices[1::2], strict=False))
+        alike = [_alike(part.items[i].encoded, part.items[j].encoded) for i, j in pairs]
+        for (i, j), length in zip(pairs, alike, strict=True):
+            one += range(ends[i] - length, ends[i])
+            other += range(ends[j] - length, ends[j])
+            shares += [1 / sum(alike)] * length
+    if not shares:
+        return part.nothing()
+    rows, models, device = part.rows, part.models, part.rows.segment.device
+    here, there = torch.tensor(one + other, device=device), torch.tensor(other + one, device=device)
+    value, _ = fused(
+        term.objective,
+        rows.student[here],
+        head_of(models.student),
+        torch.tensor(shares + shares, device=device) * (term.weight / part.plan.several[term.source or ""]),
+        settings=term.settings,
+        given={"student_paired_logits": FromHidden(rows.student[there], head_of(models.student))},
+        vocabulary=models.vocabulary,
+    )
+    return value - value.detach() / 2  # both directions have the same value, and each the gradient of one side
+
+
 def of_answers(part: Part, term: Term) -> Tensor:
     """The tokens of whole answers: what each was likely to whom, and which are real.
 
@@ -124,14 +158,11 @@ def of_pairs(part: Part, term: Term) -> Tensor:
 
 def of_candidates(part: Part, term: Term) -> Tensor:
     """log q(y), length and score of all candidates to each prompt; a prompt with fewer has columns of length 0."""
-    prompts: dict[int, list[int]] = {}
-    for index, item in enumerate(part.items):
-        if item.source == term.source:
-            prompts.setdefault(item.place, []).append(index)
+    prompts = _by_prompt(part, term)
     if not prompts:
         return part.nothing()
-    width, device = max(map(len, prompts.values())), part.rows.segment.device
-    index = torch.tensor([[*found, *[-1] * (width - len(found))] for found in prompts.values()], device=device)
+    width, device = max(map(len, prompts)), part.rows.segment.device
+    index = torch.tensor([[*found, *[-1] * (width - len(found))] for found in prompts], device=device)
     scores = torch.tensor([item.score for item in part.items], device=device)
     exists = index >= 0
     given = {
@@ -140,16 +171,32 @@ def of_candidates(part: Part, term: Term) -> Tensor:
     }
     for role, sums in _answer_logp(part, term).items():
         given[f"{role}_candidate_logp"] = torch.where(exists, sums[index], 0.0)
-    return term.weight * _value(term, given).sum() / part.plan.rankings[term.source or ""]
+    return term.weight * _value(term, given).sum() / part.plan.several[term.source or ""]
 
 
 FAMILIES: dict[Family, Callable[[Part, Term], Tensor]] = {
     "tokens": of_tokens,
+    "contexts": of_contexts,
     "answers": of_answers,
     "states": of_states,
     "pairs": of_pairs,
     "candidates": of_candidates,
 }
+
+
+def _by_prompt(part: Part, term: Term) -> list[list[int]]:
+    """Which of the items are the source's answers to one prompt, for every prompt."""
+    prompts: dict[int, list[int]] = {}
+    for index, item in enumerate(part.items):
+        if item.source == term.source:
+            prompts.setdefault(item.place, []).append(index)
+    return list(prompts.values())
+
+
+def _alike(one: Encoded, other: Encoded) -> int:
+    """How many targets two sequences end with alike."""
+    last = [[sequence.ids[t] for t in reversed(sequence.targets)] for sequence in (one, other)]
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*last, strict=False))))
 
 
 def _value(term: Term, given: dict[str, Tensor]) -> Tensor:

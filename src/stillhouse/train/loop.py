@@ -30,7 +30,7 @@ from stillhouse.train.rollout import Rollouts, Sampler
 from stillhouse.train.rows import Models
 from stillhouse.train.signals import Captured, capture, known
 from stillhouse.train.step import micro_loss
-from stillhouse.train.terms import Loss, Term, labels_of, ranked_of, read_terms, sources_of
+from stillhouse.train.terms import Loss, Term, labels_of, read_terms, several_of, sources_of
 
 Probe = Callable[[Callable[[], PreTrainedModel]], dict[str, float]]
 OnStep = Callable[[int, dict[str, Any]], None]
@@ -95,8 +95,8 @@ class _Loop:
         self.loss = Loss(terms, job.train.pair, job.train.reduction, packed)
         self.names = labels_of(self.loss.terms)
         pairs = any(t.family == "pairs" for t in terms)
-        self.sources, ranked = sources_of(terms, job.train.pair), ranked_of(terms)
-        self.wanted = Wanted(self.sources, job.train.pair if pairs else None, ranked, job.train.candidates)
+        self.sources, several = sources_of(terms, job.train.pair), several_of(terms)
+        self.wanted = Wanted(self.sources, job.train.pair if pairs else None, several, job.train.candidates)
         self.optimiser: Optimizer = optimiser(self.student, job.train)
         self.log = MetricsLog(job.folder / "metrics.jsonl")
         self.captured = self._capture()

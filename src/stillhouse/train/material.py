@@ -42,28 +42,30 @@ def build(
     texts: Sequence[str],
     *,
     sources: frozenset[str],
+    several: frozenset[str] = frozenset(),
     ranked: frozenset[str] = frozenset(),
     data: Data,
 ) -> Material:
-    """Encode the records that have every source asked for; of `ranked` ones, at least two answers with scores.
+    """Encode the records that have every source asked for: of `several` ones at least two answers, of `ranked` ones
+    with scores.
 
     Raises DataError when none is left, naming what is missing, and for weights or spans that are none.
     """
     recorded = sorted(sources - NOT_RECORDED)
     kept, prompts = [], []
     for record in records:
-        if record.messages and all(_usable(record, source, ranked) for source in recorded):
+        if record.messages and all(_usable(record, source, several, ranked) for source in recorded):
             prompt = tuple(encode_prompt(tokenizer, first_prompt(record)))
             if len(prompt) <= data.max_prompt_tokens:
                 kept.append(record)
                 prompts.append(prompt)
     if not kept:
-        raise DataError(_nothing(records, recorded, ranked, data))
+        raise DataError(_nothing(records, recorded, several, ranked, data))
     answers = {
         source: tuple(
             tuple(
                 Answer(encode_example(tokenizer, record, r, max_tokens=data.max_tokens), r.score or 0.0)
-                for r in _usable(record, source, ranked)
+                for r in _usable(record, source, several, ranked)
             )
             for record in kept
         )
@@ -75,18 +77,20 @@ def build(
     return Material(tuple(r.key for r in kept), tuple(prompts), answers, tuple(pieces), data.max_tokens)
 
 
-def _usable(record: Record, source: str, ranked: frozenset[str]) -> tuple[Response, ...]:
-    """A record's answers of a source; to be ranked, they have scores and are at least two."""
+def _usable(record: Record, source: str, several: frozenset[str], ranked: frozenset[str]) -> tuple[Response, ...]:
+    """A record's answers of a source: at least two, where several are seen at once; with scores, to be ranked."""
     answers = record.answers(source)
-    if source not in ranked:
-        return answers
-    scored = tuple(r for r in answers if r.score is not None and math.isfinite(r.score))
-    return scored if len(scored) > 1 else ()
+    if source in ranked:
+        answers = tuple(r for r in answers if r.score is not None and math.isfinite(r.score))
+    return answers if source not in several or len(answers) > 1 else ()
 
 
-def _nothing(records: Sequence[Record], recorded: Sequence[str], ranked: frozenset[str], data: Data) -> str:
+def _nothing(
+    records: Sequence[Record], recorded: Sequence[str], several: frozenset[str], ranked: frozenset[str], data: Data
+) -> str:
     """Why there is nothing to train on."""
-    wanted = " and ".join(f"two scored {s}" if s in ranked else s for s in recorded) or "any"
+    kinds = {source: "two " * (source in several) + "scored " * (source in ranked) + source for source in recorded}
+    wanted = " and ".join(kinds.values()) or "any"
     found = ", ".join(sorted({response.source for record in records for response in record.responses})) or "none"
     return (
         f"none of the {len(records)} training records has {wanted} answers and a prompt of at most "

@@ -28,11 +28,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose text a loss asks for: one answer of each source to a prompt, or several `candidates` of a `ranked` one."""
+    """Whose text a loss asks for: one answer of each source to a prompt, of those of `several` up to `candidates`."""
 
     sources: frozenset[str]
     pair: tuple[str, str] | None = None
-    ranked: frozenset[str] = frozenset()
+    several: frozenset[str] = frozenset()
     candidates: int = 2
 
 
@@ -40,14 +40,14 @@ class Wanted:
 class StepPlan:
     """This rank's items of a step, in micro-batches, and the denominators of every source over the whole step.
 
-    `pairs` counts the prompts with both sides of a pair, `rankings` by source those with candidates to rank.
+    `pairs` counts the prompts with both sides of a pair, `several` by source those with more than one answer.
     """
 
     groups: tuple[tuple[Item, ...], ...]
     micro_batches: tuple[tuple[Item, ...], ...]
     totals: dict[str, Denominators]
     pairs: int
-    rankings: dict[str, int]
+    several: dict[str, int]
 
     def cut(self, micro_tokens: int, *, packed: bool) -> "StepPlan":
         """The same in micro-batches of at most so many tokens; what belongs together stays together."""
@@ -83,7 +83,7 @@ def plan_step(
     wanted: Wanted,
     sampled: Sampled,
 ) -> StepPlan:
-    """Gather this rank's share of a step's sequences. Half a pair is no pair, and a single candidate no ranking."""
+    """Gather this rank's share of a step's sequences. Half a pair is no pair, and one answer is not several."""
     places = ranks.share(range(len(step_visits)))
     groups = [_group(material, step_visits[place], place, wanted, sampled) for place in places]
     if "text" in wanted.sources:
@@ -91,11 +91,11 @@ def plan_step(
     whole = tuple(tuple(group) for group in groups if group)
     pair = wanted.pair
     pairs = denominators(sum(is_pair(group, pair) for group in whole) if pair else 0, 0).tokens
-    rankings = {
+    several = {
         source: denominators(sum(any(item.source == source for item in group) for group in whole), 0).tokens
-        for source in sorted(wanted.ranked)
+        for source in sorted(wanted.several)
     }
-    return StepPlan(whole, whole, _totals(whole, wanted.sources), pairs, rankings)
+    return StepPlan(whole, whole, _totals(whole, wanted.sources), pairs, several)
 
 
 def is_pair(items: Sequence[Item], pair: tuple[str, str]) -> bool:
@@ -110,10 +110,10 @@ def _group(material: Material, visit: Visit, place: int, wanted: Wanted, sampled
             items = [Item(source, place, sampled(visit), key)]
         else:
             answers = material.answers[source][visit.index]
-            seen = _seen(len(answers), visit.number, wanted.candidates if source in wanted.ranked else 1)
+            seen = _seen(len(answers), visit.number, wanted.candidates if source in wanted.several else 1)
             items = [Item(source, place, answers[i].encoded, key, answers[i].score) for i in seen]
         items = [item for item in items if item.encoded.counted > 0]
-        if source not in wanted.ranked or len(items) > 1:
+        if source not in wanted.several or len(items) > 1:
             group += items
     return group
 

@@ -10,9 +10,9 @@ from stillhouse.objectives import Objective, check_settings, is_per_sequence, ne
 from stillhouse.objectives.divergences.taid import TaidSchedule, taid
 from stillhouse.recipe import ObjectiveUse, Train
 
-Family = Literal["tokens", "answers", "states", "pairs", "candidates"]
-"""What an objective sees: distributions token by token, the tokens of whole sampled answers, inner states, two answers
-to a prompt, or all candidates to it."""
+Family = Literal["tokens", "contexts", "answers", "states", "pairs", "candidates"]
+"""What an objective sees: distributions token by token, those of one ending behind two beginnings, the tokens of whole
+sampled answers, inner states, two answers to a prompt, or all candidates to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,14 @@ def read_terms(train: Train) -> tuple[Term, ...]:
                 f"objective '{term.name}' ranks recorded answers that have scores; "
                 f'give it on = "SOURCE", with the source that a step gave them, not "{term.source}"'
             )
-    if any(term.family == "pairs" for term in terms) and (both := ranked_of(terms) & set(train.pair)):
+        if term.family == "contexts" and term.source in ("student", "text"):
+            raise RecipeError(
+                f"objective '{term.name}' compares recorded answers to a prompt that end alike; "
+                f'give it on = "SOURCE", with the source that a step gave them, not "{term.source}"'
+            )
+    if any(term.family == "pairs" for term in terms) and (both := several_of(terms) & set(train.pair)):
         raise RecipeError(
-            f"train.pair takes one answer of '{min(both)}', which another objective ranks; "
+            f"train.pair takes one answer of '{min(both)}', of which another objective sees several; "
             "name another source in train.pair, or train them in two stages"
         )
     return terms
@@ -81,6 +86,7 @@ def read_terms(train: Train) -> tuple[Term, ...]:
 
 GIVEN: dict[Family, frozenset[str]] = {
     "tokens": frozenset({"student_logits", "teacher_logits", "reference_logits", "labels"}),
+    "contexts": frozenset({"student_logits", "student_paired_logits"}),
     "answers": frozenset({"student_logp", "old_logp", "teacher_logp", "reference_logp", "mask"}),
     "states": frozenset(
         {f"{role}_{what}" for role in ("student", "teacher") for what in ("hidden", "later_hidden", "pooled")}
@@ -103,6 +109,8 @@ def _family(objective: Objective) -> Family:
         return "states"
     if is_per_sequence(objective):
         return "candidates" if "student_candidate_logp" in wanted else "pairs"
+    if "student_paired_logits" in wanted:
+        return "contexts"
     return "answers" if "student_logp" in wanted else "tokens"
 
 
@@ -140,8 +148,13 @@ def asks_teacher(train: Train) -> str:
     return next((t.name for t in read_terms(train) if any(map(t.wants, roles))), "")
 
 
+def several_of(terms: tuple[Term, ...]) -> frozenset[str]:
+    """The sources of which several answers to a prompt are seen at once."""
+    return ranked_of(terms) | frozenset(t.source for t in terms if t.source is not None and t.family == "contexts")
+
+
 def ranked_of(terms: tuple[Term, ...]) -> frozenset[str]:
-    """The sources of which all candidates to a prompt are seen at once."""
+    """Those of them whose answers need scores, by which they are ranked."""
     return frozenset(t.source for t in terms if t.source is not None and t.family == "candidates")
 
 

@@ -5,6 +5,7 @@ import pytest
 from stillhouse import recipes
 from stillhouse.endpoints.base import Sampling
 from stillhouse.records.types import Message
+from stillhouse.train.terms import read_terms
 from tests.recipes.kitchen.cooking import Cooked, cooked
 from tests.recipes.kitchen.questions import SUMS, Turns, held_out, last_question, learnt
 
@@ -85,6 +86,13 @@ def test_the_chains_of_a_question_are_answers_to_one_prompt_and_end_alike(run: C
     for record in learnt(run.records):
         assert len(record.answers("teacher")) == 4
         assert {a.text.rsplit("The answer is ", 1)[-1] for a in record.responses} == {f"{record.fields['gold']}."}
+
+
+def test_two_chains_at_a_time_and_one_answer_behind_both() -> None:
+    (stage,) = recipes.load("mcc-kd").stage
+    assert stage.train is not None and stage.train.candidates == 2
+    terms = {term.name: (term.family, term.source, term.weight) for term in read_terms(stage.train)}
+    assert terms == {"sft": ("tokens", "teacher", 1.0), "mcc_kd": ("contexts", "teacher", 0.1)}
 
 
 def test_held_out_questions_are_all_there(run: Cooked) -> None:
