@@ -3,6 +3,7 @@
 import pytest
 
 from stillhouse.endpoints.base import Answer, Sampling
+from stillhouse.recipes import load
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Call, Cooked, cooked
 
@@ -83,7 +84,9 @@ def test_ten_tasks_for_each_pair_made_concrete_at_1_4(run: Cooked) -> None:
     assert len(pairs) == 6 and run.funnel("ten tasks for each pair")["kept"] == 60
     specifying = run.asked("more specific and concrete")
     assert len(specifying) == 60 and {call.sampling.temperature for call in specifying} == {1.4}
-    assert {call.sampling.temperature for call in run.asked("Never forget")} == {0.2}
+    assert {call.sampling.temperature for call in run.asked("Never forget")} == {0.7}
+    full = {step.title: step for stage in load("camel", full=True).stage for step in stage.step}
+    assert (full["specifier"].temperature, full["specifier"].top_p, full["talks"].temperature) == (1.4, 1.0, 0.2)
 
 
 def test_roles_that_the_model_lists_join_those_of_people(run: Cooked) -> None:
