@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from stillhouse import recipes
 from stillhouse.chat import participants
 from stillhouse.doctor import diagnose_recipe
+from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.endpoints.scripted import Scripted
 from stillhouse.errors import ModelError, RecipeError
 from stillhouse.models.saving import save_model
 from stillhouse.party import Party
 from stillhouse.recipe import Model, Recipe, Student
-from stillhouse.stages import distill, prepare
+from stillhouse.records.types import Message
+from stillhouse.stages import distill, evaluate, prepare
 from stillhouse.tiny import tiny_model
 from tests.toy import TOY
 
@@ -39,16 +41,36 @@ def recipe(name: str, folder: Path, *changes: str) -> Recipe:
     return recipes.load(name, ["student.keep_layers=none", f"student={folder / 'student'}", *SMALL, *changes])
 
 
-def test_a_teacher_behind_a_url_gives_text_and_is_not_measured(folder: Path, tmp_path: Path) -> None:
+def test_a_teacher_behind_a_url_is_measured_by_its_answers(folder: Path, tmp_path: Path) -> None:
     answering = {"teacher": Scripted(lambda prompt, sampling: "so it is")}
     run = distill(recipe("seqkd", folder, URL), folder=tmp_path / "run", endpoints=answering)
     models = json.loads(run.scores_file.read_text())["models"]
-    assert list(models) == ["untrained", "student"]
-    assert all(not m["fidelity"] and m["tasks"] and m["tokens_per_second"] for m in models.values())
+    assert list(models) == ["teacher", "untrained", "student"]
+    assert all(not m["fidelity"] and m["tasks"] for m in models.values())
+    teacher = models.pop("teacher")
+    assert teacher["parameters"] is teacher["megabytes"] is teacher["tokens_per_second"] is None
+    assert all(m["tokens_per_second"] and m["parameters"] for m in models.values())
+    (task,) = teacher["tasks"].values()
+    assert {sample["answer"] for sample in task["samples"]} == {"so it is"}
+    kept = len(run.journal.read_text().splitlines())
+    evaluate(run, {"teacher": Scripted(lambda prompt, sampling: pytest.fail("was asked twice"))})
+    assert kept == len(run.journal.read_text().splitlines())
     assert run.report_file.exists() and list(participants(run.folder)) == ["untrained", "student"]
     lines = [json.loads(x) for x in (run.train_dir("main") / "metrics.jsonl").read_text().splitlines()]
     assert [line["probe"] for line in lines] == [{}, {}, {}]
     assert Party(run).tokenizer.get_vocab() == tiny_model().tokenizer.get_vocab()
+
+
+def test_a_teacher_that_no_longer_answers_has_no_row(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forgetful(prompt: tuple[Message, ...], sampling: Sampling) -> Answer | str:
+        return Answer("", "error", error="gone") if sampling.max_new_tokens == 7 else "so it is"
+
+    answering = {"teacher": Scripted(forgetful)}
+    run = distill(recipe("seqkd", folder, URL, "eval.max_new_tokens=7"), folder=tmp_path / "run", endpoints=answering)
+    assert list(json.loads(run.scores_file.read_text())["models"]) == ["untrained", "student"]
+    assert "the teacher is not measured" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_random_student_brings_its_tokenizer(folder: Path, tmp_path: Path) -> None:

@@ -1,14 +1,21 @@
 """Evaluation of a run: teacher, untrained and trained student on the same tasks, prompts and settings.
 
-A teacher behind a url is not measured, and where it or another tokenizer stands between, no divergences are.
+A teacher behind a url is measured by its answers alone. Where a url or another tokenizer stands between, there are no
+divergences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
-from stillhouse.endpoints.base import Sampling
+from stillhouse.cast import endpoint
+from stillhouse.elicit.ask import Ask
+from stillhouse.elicit.funnel import Funnel
+from stillhouse.elicit.notebook import Notebook
+from stillhouse.endpoints.base import Endpoint, Sampling
 from stillhouse.endpoints.local import Local
-from stillhouse.errors import ModelError
+from stillhouse.endpoints.price import Price
+from stillhouse.errors import ModelError, Resumable, StillhouseError
 from stillhouse.evaluate.measure import measure
 from stillhouse.evaluate.scores import ModelScores, Score, Scores
 from stillhouse.evaluate.speed import tokens_per_second
@@ -21,6 +28,7 @@ from stillhouse.progress import progress, say
 from stillhouse.recipe import Eval, Train
 from stillhouse.records.read import sample_by_hash
 from stillhouse.records.types import Record
+from stillhouse.stopping import stop_signal
 
 ROLES = ("teacher", "untrained", "student")
 SPEED_PROMPTS, SPEED_TOKENS = 8, 16
@@ -33,8 +41,9 @@ REWARD_ROWS = 16
 class Judge:
     """Measures the models of a run."""
 
-    def __init__(self, party: Party) -> None:
-        self.party, self.run = party, party.run
+    def __init__(self, party: Party, endpoints: Mapping[str, Endpoint] | None = None) -> None:
+        """`endpoints` answer in place of a teacher behind a url."""
+        self.party, self.run, self._endpoints = party, party.run, endpoints or {}
         held_out = party.split("test") or party.split("valid")
         self.held_out = sample_by_hash(held_out, FIDELITY_ROWS)
         evals = [e for stage in self.run.recipe.stage for e in stage.eval]
@@ -47,6 +56,8 @@ class Judge:
         owed = {role: lm for role, lm in self._models.items() if role not in known}
         speeds = self._speeds(owed, known)
         found = known | {role: self._model(role, lm, speeds[role]) for role, lm in owed.items()}
+        if self.run.recipe.teacher.url and "teacher" not in found and (served := self._served()):
+            found["teacher"] = served
         return Scores({role: found[role] for role in ROLES if role in found})
 
     @cached_property
@@ -77,6 +88,27 @@ class Judge:
                 texts[index] = answer.text
                 advance(done, "")
         return texts
+
+    def _served(self) -> ModelScores | None:
+        """What a teacher behind a url answers, which the journal keeps; None, and said, where it did not answer all."""
+        teacher, funnel = self.run.recipe.teacher, Funnel()
+        try:
+            with Notebook(self.run.journal) as notebook, stop_signal() as stopped:
+                roles = {"teacher": self._endpoints.get("teacher") or endpoint(teacher)}
+                prices = {"teacher": Price(*(teacher.price or (0.0, 0.0)))}
+                ask = Ask("teacher", roles, Sampling(), notebook, funnel, prices=prices, stop=stopped)
+                label = f"teacher: {teacher.model}"
+                found = measure(None, self.tasks, lambda *what: _asked(ask, *what), label=label)
+        except Resumable:
+            raise
+        except StillhouseError as error:
+            say(f"[yellow]evaluate: the teacher is not measured: {error}[/]")
+            return None
+        cost = f", for {funnel.cost:.2f}" if funnel.cost else ""
+        say(f"evaluate: the teacher answered {funnel.asked} prompts in {funnel.tokens} tokens{cost}")
+        if missing := funnel.failed + funnel.refused:
+            say(f"[yellow]evaluate: the teacher is not measured: {missing} answers are missing. {funnel.notes[0]}[/]")
+        return None if missing else found
 
     def _fidelity(self, student: LanguageModel) -> dict[str, Score]:
         return self._measured.scores(student.model) if self._measured is not None else {}
@@ -119,3 +151,12 @@ class Judge:
             prompts = [encode_prompt(reader.tokenizer, r.messages) for r in records[:SPEED_PROMPTS]]
             found |= tokens_per_second(models, prompts, pad_id=reader.pad_id, new_tokens=SPEED_TOKENS)
         return found | {"untrained": found["student"]}
+
+
+def _asked(ask: Ask, records: Sequence[Record], settings: Eval) -> list[str]:
+    how = {name: getattr(settings, name) for name in ("max_new_tokens", "temperature", "batch_size")}
+    before = ask.funnel.asked
+    with progress(f"teacher: {settings.name}", len(records)) as advance:
+        told = replace(ask, progress=lambda funnel: advance(funnel.asked - before, ""))
+        answers = told.how(**how, seed=settings.seeds[0])([record.messages for record in records])
+    return [answer.text for (answer,) in answers]

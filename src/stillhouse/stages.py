@@ -61,7 +61,7 @@ def distill(
         ranks.wait()
         train(run, endpoints)
         if not run.scores_file.exists():
-            evaluate(run)
+            evaluate(run, endpoints)
         report(run)
     return run
 
@@ -205,12 +205,12 @@ def _reference(party: Party, student: LanguageModel, train: Train) -> PreTrained
     return party.teacher.model if train.reference == "teacher" else in_compute_dtype(student).model
 
 
-def evaluate(run: Run) -> None:
+def evaluate(run: Run, endpoints: Mapping[str, Endpoint] | None = None) -> None:
     """Measure teacher, untrained and trained student on every task of the recipe; writes scores.json."""
     if not run.model_dir.exists():
         raise RunError(f"{run.folder} has no trained student yet; run: stillhouse train {run.folder}")
     began = time.perf_counter()
-    scores = Judge(Party(run)).scores()
+    scores = Judge(Party(run), endpoints).scores()
     write_atomic(run.scores_file, json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
     run.note("evaluate", time.perf_counter() - began)
 

@@ -124,7 +124,7 @@ def teacher_bytes(recipe: Recipe, teacher: LanguageModel) -> int:
 
 
 def _distant(recipe: Recipe) -> str:
-    return f"{recipe.teacher.model} at {recipe.teacher.url}: gives text alone, and is not measured"
+    return f"{recipe.teacher.model} at {recipe.teacher.url}: gives text alone, so no divergences are measured"
 
 
 def device() -> torch.device:

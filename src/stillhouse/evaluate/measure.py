@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def measure(
-    model: nn.Module,
+    model: nn.Module | None,
     tasks: Sequence[Task],
     answer: Answers,
     *,
@@ -36,8 +36,11 @@ def measure(
     tokens_per_second: float | None = None,
     progress: Progress | None = None,
 ) -> ModelScores:
-    """Answer and score every task. `fidelity` and `tokens_per_second` are measured elsewhere and kept beside."""
-    parameters, megabytes = size(model)
+    """Answer and score every task. `fidelity` and `tokens_per_second` are measured elsewhere and kept beside.
+
+    A `model` that is not here (None) has no known size.
+    """
+    parameters, megabytes = (None, None) if model is None else size(model)
     return ModelScores(
         label=label,
         parameters=parameters,

@@ -58,11 +58,11 @@ class TaskScores:
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """Everything measured on one model; `fidelity` is empty for the teacher itself."""
+    """Everything measured on one model; `fidelity` is empty for the teacher itself, the size unknown behind a url."""
 
     label: str
-    parameters: NonNegativeInt
-    megabytes: Number
+    parameters: NonNegativeInt | None
+    megabytes: Number | None
     tokens_per_second: float | None = None
     fidelity: Mapping[str, Score] = field(default_factory=dict)
     tasks: Mapping[str, TaskScores] = field(default_factory=dict)

@@ -148,7 +148,7 @@ def _key_numbers(run: RunFolder) -> Iterator[KeyNumber]:
         at = teacher.tasks[task].rouge_l.value if teacher and task in teacher.tasks else None
         beside = "" if at is None else f"teacher {at:.1f}"
         yield KeyNumber(f"{scores.rouge_l.value:.1f}", "", f"ROUGE-L on {task_title(task)}", beside)
-    if teacher and teacher.parameters:
+    if teacher and teacher.parameters and student.parameters:
         sizes = f"{student.parameters / 1e6:.1f} of {teacher.parameters / 1e6:.1f} M"
         yield KeyNumber(
             f"{100 * student.parameters / teacher.parameters:.0f}", "%", "of the teacher's parameters", sizes

@@ -117,21 +117,21 @@ def legend(folder: RunFolder | CompareFolder) -> tuple[tuple[str, str], ...]:
 
 def tradeoff_figures(folder: RunFolder | CompareFolder) -> Iterator[Figure]:
     """Quality against speed: ROUGE-L of the first task, and KL to the teacher; against size where no speed is known."""
-    models = [(label, pen, found) for label, pen, found in _models(folder) if found]
-    timed = all(m.tokens_per_second is not None for _, _, found in models for m in found)
+    here = [(label, pen, found) for label, pen, found in _models(folder) if found and found[0].parameters is not None]
+    timed = all(m.tokens_per_second is not None for _, _, found in here for m in found)
     x_label = "generated tokens per second" if timed else "parameters, millions"
-    task = next((t for _, _, found in models for m in found for t in m.tasks), "")
+    task = next((t for _, _, found in here for m in found for t in m.tasks), "")
     on = f"ROUGE-L on {task_title(task)}"
     for name, title, y_label, better in (
         ("rouge-l", on, on, "Higher"),
         ("kl", "KL to the teacher", "nats per token", "Lower"),
     ):
         spots = []
-        for label, pen, found in models:
-            x = _mean([m.tokens_per_second if timed else m.parameters / 1e6 for m in found])
+        for label, pen, found in here:
+            x = _mean([m.tokens_per_second if timed else (m.parameters or 0) / 1e6 for m in found])
             y = 0.0 if (name, label) == ("kl", SHORT["teacher"]) else _mean([_quality(m, name, task) for m in found])
             if x is not None and y is not None:
-                spots.append(Spot(label, x, y, found[0].parameters, pen))
+                spots.append(Spot(label, x, y, found[0].parameters or 0, pen))
         if len(spots) > 1:
             caption = f"{better} is better; the area of a spot is proportional to parameters."
             svg = plots.tradeoff(f"tradeoff-{name}", spots, x_label, y_label)

@@ -231,7 +231,7 @@ def _score(model: ModelScores, column: Column) -> Score | None:
     if column in _FIDELITY:
         return model.fidelity.get(_FIDELITY[column])
     if column == _PARAMETERS:
-        return Score(model.parameters / 1e6)
+        return None if model.parameters is None else Score(model.parameters / 1e6)
     if column == _SPEED:
         return None if model.tokens_per_second is None else Score(model.tokens_per_second)
     task = model.tasks.get(column.group)

@@ -60,7 +60,7 @@ def run_sentence(run: RunFolder) -> str:
     if student is None:
         return _progress(run)
     parts = []
-    if teacher and teacher.parameters:
+    if teacher and teacher.parameters and student.parameters:
         keeps = "keeps" if run.student and run.student.layers else "has"
         parts.append(f"{keeps} {100 * student.parameters / teacher.parameters:.0f} % of the parameters")
     top1 = student.fidelity.get("top1")
