@@ -220,12 +220,11 @@ def columns_at_once(states: Float[Tensor, "S H"]) -> int:
 def slice_rows_for(rows: int, vocabulary: int, dtype: torch.dtype, device: torch.device) -> int:
     """How many of `rows` to multiply with the head at a time: all, or slices as equal as can be.
 
-    Measured: a CPU is as fast with 300 as with 1000, and half as fast with 100. Half as many again are one slice yet,
-    since what is not summed over slices needs no wider sum.
+    Measured on a CPU, seconds with 256, 384 and 512 rows of V = 49,152: 1.41, 1.22, 1.14, for 50 MiB more memory.
     """
-    whole = 28 * 2**20 if device.type == "cpu" else 2**28
+    whole = 36 * 2**20 if device.type == "cpu" else 2**28
     most = max(256, min(2048 // dtype.itemsize, whole // (vocabulary * dtype.itemsize)))
-    slices = 1 if rows <= 1.5 * most else -(-rows // most)
+    slices = max(1, round(rows / most))
     return max(1, -(-rows // slices))
 
 
