@@ -56,7 +56,8 @@ class Judge:
         owed = {role: lm for role, lm in self._models.items() if role not in known}
         speeds = self._speeds(owed, known)
         found = known | {role: self._model(role, lm, speeds[role]) for role, lm in owed.items()}
-        if self.run.recipe.teacher.url and "teacher" not in found and (served := self._served()):
+        distant = self.run.recipe.teacher.url and self.tasks and "teacher" not in found
+        if distant and (served := self._served()):
             found["teacher"] = served
         return Scores({role: found[role] for role in ROLES if role in found})
 
@@ -154,6 +155,7 @@ class Judge:
 
 
 def _asked(ask: Ask, records: Sequence[Record], settings: Eval) -> list[str]:
+    """The answers to one task; "" where there is none."""
     how = {name: getattr(settings, name) for name in ("max_new_tokens", "temperature", "batch_size")}
     before = ask.funnel.asked
     with progress(f"teacher: {settings.name}", len(records)) as advance:

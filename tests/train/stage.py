@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from transformers import PreTrainedModel
 
@@ -13,6 +14,7 @@ from stillhouse.models.tokenise import end_of_turn
 from stillhouse.recipe import Data, Train
 from stillhouse.records.types import Message, Record, Response
 from stillhouse.tiny import tiny_model
+from stillhouse.train import loop
 from stillhouse.train.loop import Job, Probe, run_training
 from stillhouse.train.material import build
 from stillhouse.train.rows import Models
@@ -81,6 +83,19 @@ def trained(train: Train, folder: Path, **kwargs: Any) -> dict[str, torch.Tensor
     student = tiny_model(seed=1)
     run_training(job(train, folder, student=student, **kwargs))
     return weights(student.model)
+
+
+def gradients_of(work: Job, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Run a job, and return the gradients of its last step."""
+    found: dict[str, torch.Tensor] = {}
+    named = dict(work.models.student.named_parameters())
+
+    def kept(_: object) -> None:
+        found.update({name: p.grad.clone() for name, p in named.items() if p.grad is not None})
+
+    monkeypatch.setattr(loop.ranks, "add_gradients", kept)
+    run_training(work)
+    return found
 
 
 def largest_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:

@@ -11,10 +11,9 @@ from stillhouse.objectives import OBJECTIVES
 from stillhouse.records.types import Message, Record, Response
 from stillhouse.tiny import tiny_model
 from stillhouse.train import loop
-from stillhouse.train.loop import run_training
 from stillhouse.train.material import visits
 from stillhouse.train.terms import read_terms
-from tests.train.stage import job, largest_difference, log, train_settings, trained
+from tests.train.stage import gradients_of, job, largest_difference, log, train_settings, trained
 
 RANKING = ["rrhf", "pro", "plackett_luce", "aft", "knowpat"]
 
@@ -61,16 +60,9 @@ def test_loss_and_gradient_are_those_of_a_plain_computation(
         {"use": name, "on": "candidates", "weight": 0.5, **settings},
         steps=1, batch_size=3, clip=0.0, candidates=5, micro_tokens=micro,
     )  # fmt: skip
-    student, found = tiny_model(seed=1), dict[str, torch.Tensor]()
-    work = job(train, tmp_path, student=student, data=sampled())
+    work = job(train, tmp_path, data=sampled())
     assert [len(answers) for answers in work.material.answers["candidates"]] == [3, 2, 5]
-    keep = dict(student.model.named_parameters())
-    monkeypatch.setattr(
-        loop.ranks,
-        "add_gradients",
-        lambda _: found.update({n: p.grad.clone() for n, p in keep.items() if p.grad is not None}),
-    )
-    run_training(work)
+    found = gradients_of(work, monkeypatch)
     value, expected = oracle(name, work, settings)
     assert log(tmp_path)[1]["loss"] == pytest.approx(0.5 * value, rel=1e-4)
     for each, grad in expected.items():

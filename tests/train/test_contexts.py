@@ -11,9 +11,8 @@ from stillhouse.objectives import OBJECTIVES, needs
 from stillhouse.records.types import Message, Record, Response
 from stillhouse.tiny import tiny_model
 from stillhouse.train import loop
-from stillhouse.train.loop import run_training
 from stillhouse.train.terms import read_terms
-from tests.train.stage import job, largest_difference, log, train_settings, trained
+from tests.train.stage import gradients_of, job, largest_difference, log, train_settings, trained
 
 MCC_KD = {"use": "mcc_kd", "on": "chains", "weight": 0.5, "temperature": 2.0}
 CHAINS = (
@@ -47,16 +46,9 @@ def test_loss_and_gradient_are_those_of_dense_distributions(
     micro: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = train_settings(MCC_KD, steps=1, batch_size=3, clip=0.0, candidates=5, micro_tokens=micro)
-    student, found = tiny_model(seed=1), dict[str, torch.Tensor]()
-    work = job(train, tmp_path, student=student, data=reasoned())
+    work = job(train, tmp_path, data=reasoned())
     assert [len(answers) for answers in work.material.answers["chains"]] == [2, 5, 2]
-    keep = dict(student.model.named_parameters())
-    monkeypatch.setattr(
-        loop.ranks,
-        "add_gradients",
-        lambda _: found.update({n: p.grad.clone() for n, p in keep.items() if p.grad is not None}),
-    )
-    run_training(work)
+    found = gradients_of(work, monkeypatch)
     model, total = tiny_model(seed=1).model, torch.zeros(())
     for answers in work.material.answers["chains"]:
         texts = [answer.encoded for answer in answers]

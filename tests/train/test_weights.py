@@ -9,9 +9,8 @@ from torch.nn.functional import cross_entropy
 from stillhouse.models.tokenise import Encoded
 from stillhouse.records.types import Message, Record, Response, Span
 from stillhouse.tiny import tiny_model
-from stillhouse.train import loop
 from stillhouse.train.loop import run_training
-from tests.train.stage import job, largest_difference, log, train_settings, trained, weights
+from tests.train.stage import gradients_of, job, largest_difference, log, train_settings, trained, weights
 
 SFT = ({"use": "sft", "on": "reference"},)
 WITH_KL = ({"use": "sft", "on": "reference"}, {"use": "forward_kl", "on": "teacher", "weight": 0.5})
@@ -57,15 +56,12 @@ def oracle(examples: list[Encoded], reduction: str) -> tuple[float, dict[str, to
 def test_loss_and_gradient_are_those_of_a_plain_computation(
     reduction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    student, found = tiny_model(seed=1), dict[str, torch.Tensor]()
     work = job(
         train_settings(*SFT, steps=1, batch_size=5, reduction=reduction, clip=0.0),
         tmp_path,
-        student=student,
         data=weighted(),
     )
-    monkeypatch.setattr(loop.ranks, "add_gradients", lambda _: found.update(gradients(student.model)))
-    run_training(work)
+    found = gradients_of(work, monkeypatch)
     examples = [answer.encoded for answers in work.material.answers["reference"] for answer in answers]
     assert sum(e.counted == 0 for e in examples) == 1 and sum(not e.whole for e in examples) == 3
     value, expected = oracle(examples, reduction)
@@ -75,10 +71,6 @@ def test_loss_and_gradient_are_those_of_a_plain_computation(
     assert found.keys() == expected.keys()
     for name, grad in expected.items():
         torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-6)
-
-
-def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("reduction", ["token", "sequence"])
