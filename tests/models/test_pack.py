@@ -20,6 +20,7 @@ def test_every_sequence_is_there_whole(seed: int) -> None:
         assert [row.ids[p] for p in places] == sequence
         assert [row.positions[p] for p in places] == list(range(len(sequence)))
     assert {p for places in row.places for p in places} == set(range(len(row.ids)))
+    assert row.layout.counts == [sum(p in places for places in row.places) for p in range(len(row.ids))]
     assert sum(row.layout.lengths) == len(row.ids) == len(row.positions) <= sum(map(len, sequences))
 
 
@@ -29,7 +30,7 @@ def test_every_sequence_is_there_whole(seed: int) -> None:
         ([(1, 2, 3)], Layout((3,), ((0,),))),
         ([(1, 2), (1, 3)], Layout((2, 2), ((0,), (1,)))),  # one token alike is not worth it
         ([(*BEGINNING, 1), (*BEGINNING, 2, 3), (*BEGINNING, 4)], Layout((10, 1, 2, 1), ((0, 1), (0, 2), (0, 3)))),
-        ([BEGINNING, BEGINNING], Layout((10,), ((0,),))),
+        ([BEGINNING, BEGINNING], Layout((10,), ((0,), (0,)))),
         ([(*BEGINNING * 2, 5), BEGINNING * 2], Layout((20, 1), ((0, 1), (0,)))),
         (
             [(*BEGINNING, 1, *BEGINNING * 2, 7), (*BEGINNING, 1, *BEGINNING * 2, 8), (*BEGINNING, 2)],

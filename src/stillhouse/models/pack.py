@@ -1,5 +1,6 @@
 """Sequences in one row, one behind the other; what several of them begin with lies there, and is read, once."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
@@ -14,6 +15,12 @@ class Layout:
 
     lengths: tuple[int, ...]
     paths: tuple[tuple[int, ...], ...]
+
+    @property
+    def counts(self) -> list[int]:
+        """Of every token in the row, how many sequences it is part of."""
+        times = Counter(n for path in self.paths for n in path)
+        return [times[n] for n, length in enumerate(self.lengths) for _ in range(length)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def pack(sequences: Sequence[Sequence[int]]) -> Pack:
         ids=tuple(token for stretch in stretches for token in stretch),
         positions=tuple(p for start, length in zip(starts, lengths, strict=True) for p in range(start, start + length)),
         places=tuple(tuple(p for n in path for p in range(offsets[n], offsets[n + 1])) for path in whole),
-        layout=Layout(lengths, tuple(dict.fromkeys(whole))),
+        layout=Layout(lengths, tuple(whole)),
     )
 
 

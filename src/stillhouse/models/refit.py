@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from stillhouse.errors import ModelError
+from stillhouse.models.collate import Batch
 from stillhouse.models.depth import decoder_layers
 from stillhouse.models.forward import attention, hidden_of, implementation, packable
 from stillhouse.models.importance import Call, hidden_states, recorded
@@ -69,7 +70,7 @@ def refit(
         for indices, batch, hidden in hidden_of(teacher.model, rows, micro_tokens=micro_tokens):
             keep([rows[i] for i in indices], hidden)
             states.append(seen[blocks[intact]].before)
-            calls.append([_call(seen, blocks[a], blocks[b - 1], batch.attention_mask) for a, b in pairs[intact:]])
+            calls.append([_call(seen, blocks[a], blocks[b - 1], batch) for a, b in pairs[intact:]])
     names = {module: name for name, module in student.model.named_modules()}
     fitted: dict[str, Tensor] = {}
     with attention(student.model, implementation(student.model, packed=packable(teacher.model))):
@@ -90,10 +91,13 @@ class _Call:
     settings: dict[str, Any]
     real: Tensor | None
     target: Float[Tensor, "N H"]
+    weight: Float[Tensor, "N"]
 
 
-def _call(seen: Mapping[nn.Module, Call], layer: nn.Module, end: nn.Module, real: Tensor | None) -> _Call:
-    return _Call(seen[layer].settings, real, _rows(hidden_states(seen[end].output), real))
+def _call(seen: Mapping[nn.Module, Call], layer: nn.Module, end: nn.Module, batch: Batch) -> _Call:
+    real, target = batch.attention_mask, _rows(hidden_states(seen[end].output), batch.attention_mask)
+    counts = torch.ones(len(target)) if batch.layout is None else torch.tensor(batch.layout.counts).float()
+    return _Call(seen[layer].settings, real, target, counts.sqrt().to(target.device))
 
 
 def _fit(
@@ -107,7 +111,7 @@ def _fit(
         with _input_of(projection) as given:
             output = hidden_states(working(state, **call.settings))
         target, m = call.target.float(), _rows(given[0], call.real)
-        scale = 1 / target.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        scale = call.weight.unsqueeze(-1) / target.norm(dim=-1, keepdim=True).clamp_min(1e-6)
         missing = (target - _rows(output, call.real).float()) * scale
         scaled = m * scale.to(m.dtype)
         gram = gram + (scaled.T @ scaled).float()
