@@ -8,6 +8,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, Mistral
 
 from stillhouse.models.collate import Batch, collate
 from stillhouse.models.forward import PACKED, attention, head_of, hidden_of, hidden_rows, packable
+from stillhouse.models.importance import block_influence
 from stillhouse.models.tokenise import Encoded
 from stillhouse.tiny import tiny_model
 
@@ -74,3 +75,11 @@ def test_a_family_with_a_soft_cap_is_padded_and_its_head_keeps_it() -> None:
         mine = head.softcap * torch.tanh(logits / head.softcap)
         theirs = model(batch.input_ids).logits.flatten(0, 1)[batch.rows]
     torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_influence_is_a_mean_over_the_tokens_of_all_sequences_however_they_are_packed() -> None:
+    lm = tiny_model(seed=3)
+    alone = [block_influence(lm, [sequence]) for sequence in SHARING]
+    tokens = torch.tensor([len(sequence.ids) for sequence in SHARING], dtype=torch.float64)
+    mean = (torch.tensor(alone, dtype=torch.float64) * (tokens / tokens.sum())[:, None]).sum(0)
+    torch.testing.assert_close(torch.tensor(block_influence(lm, SHARING), dtype=torch.float64), mean, rtol=1e-4, atol=0)

@@ -28,6 +28,14 @@ class Batch:
     segment: Int[Tensor, "N"]
     weights: Float[Tensor, "N"] | None = None
 
+    @property
+    def times(self) -> Float[Tensor, "M"]:
+        """Of every real token in order, how many of the sequences it is part of."""
+        if self.layout is not None:
+            return torch.tensor(self.layout.counts, dtype=torch.float32, device=self.rows.device)
+        tokens = self.input_ids.numel() if self.attention_mask is None else int(self.attention_mask.sum())
+        return torch.ones(tokens, device=self.rows.device)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
 

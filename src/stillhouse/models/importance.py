@@ -31,15 +31,15 @@ def block_influence(lm: LanguageModel, rows: Sequence[Encoded]) -> tuple[float, 
     Unitless, between 0 and 2; a layer with a small value may go first.
     """
     layers = list(decoder_layers(lm.model)[2])
-    sums, tokens = torch.zeros(len(layers), dtype=torch.float64), 0
+    sums, tokens = torch.zeros(len(layers), dtype=torch.float64), 0.0
     with recorded(layers) as seen:
         for _, batch, _ in hidden_of(lm.model, rows):
             real = batch.attention_mask if batch.attention_mask is not None else batch.input_ids >= 0
             for i, layer in enumerate(layers):
                 before, after = seen[layer].before[real], hidden_states(seen[layer].output)[real]
                 cosine = torch.cosine_similarity(before.float(), after.float(), dim=-1)
-                sums[i] += (1 - cosine).double().sum().cpu()
-            tokens += int(real.sum())
+                sums[i] += torch.dot(1 - cosine, batch.times).double().cpu()
+            tokens += float(batch.times.sum())
     return tuple((sums / tokens).tolist())
 
 

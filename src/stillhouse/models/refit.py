@@ -96,8 +96,7 @@ class _Call:
 
 def _call(seen: Mapping[nn.Module, Call], layer: nn.Module, end: nn.Module, batch: Batch) -> _Call:
     real, target = batch.attention_mask, _rows(hidden_states(seen[end].output), batch.attention_mask)
-    counts = torch.ones(len(target)) if batch.layout is None else torch.tensor(batch.layout.counts).float()
-    return _Call(seen[layer].settings, real, target, counts.sqrt().to(target.device))
+    return _Call(seen[layer].settings, real, target, batch.times.sqrt())
 
 
 def _fit(
