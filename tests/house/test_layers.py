@@ -11,6 +11,7 @@ from tests.house.source import SOURCES, Source
 
 LAYERS = [
     {"errors", "progress", "machine"},
+    {"compiled"},
     {"recipe", "stopping", "ranks", "signature"},
     {"records", "objectives"},
     {"models", "tiny"},
@@ -48,7 +49,7 @@ def allowed(source: Source, room: str) -> bool:
     if room == source.room or (source.room, room) in WITHIN_LAYER:
         return True
     if source.room == "objectives":
-        return room in ("errors", "machine", "signature")
+        return room in ("errors", "compiled", "signature")
     return LEVEL[room] < LEVEL[source.room]
 
 

@@ -1,14 +1,7 @@
-"""The compiled rows of `native.cpp`: built once a machine where there is a C++ compiler, done without elsewhere."""
+"""The compiled rows of `native.cpp`, where there is a C++ compiler."""
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stillhouse.machine import cache_root
+from stillhouse.compiled import compiled, in_threads
 
 Kind = Literal[
     "forward_kl",
@@ -41,12 +34,6 @@ Kind = Literal[
 """What the compiled rows compute, in the order of its numbers there."""
 
 SOURCE = Path(__file__).with_name("native.cpp")
-PORTABLE = ["-std=c++17", "-O3", "-shared", "-fPIC"]
-FASTER = ["-march=native", "-mprefer-vector-width=512"]
-"""For compilers that know the processor's own instructions."""
-ANY_ORDER = ["-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math"]
-"""Sums may be added up in any order, which makes them vectors; what is not finite stays so."""
-
 ROWS_A_THREAD = 8
 """Fewer rows than this are not worth another thread."""
 
@@ -68,13 +55,6 @@ class Form:
     @property
     def of_value(self) -> float:
         return self.factor * (self.temperature**2 if self.tau_squared else 1.0)
-
-
-def compiler() -> str | None:
-    """What compiles the rows; None where there is nothing, or it is not wanted (`STILLHOUSE_NATIVE=0`)."""
-    if os.environ.get("STILLHOUSE_NATIVE") == "0":
-        return None
-    return os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 
 
 def available(student: Tensor, teacher: Tensor | None) -> bool:
@@ -114,7 +94,7 @@ def divergence_rows(
             scratch,
         )
 
-    _in_threads(some, len(student), 2 * width)
+    _by_rows(some, len(student), 2 * width)
     return values if form.of_value == 1.0 else values.mul_(form.of_value)
 
 
@@ -139,25 +119,15 @@ def label_rows(logits: Float[Tensor, "N V"], labels: Int[Tensor, "N"], *, slope:
             scratch,
         )
 
-    _in_threads(some, len(logits), width)
+    _by_rows(some, len(logits), width)
     return values
 
 
-def _in_threads(some: Callable[[int, int, int], None], count: int, floats: int) -> None:
+def _by_rows(some: Callable[[int, int, int], None], count: int, floats: int) -> None:
     """Calls some(begin, end, address of scratch) for all rows, shared among torch's number of threads."""
     threads = max(1, min(torch.get_num_threads(), count // ROWS_A_THREAD))
     scratch = torch.empty(threads, floats, dtype=torch.float32)
-    shares = [(count * i // threads, count * (i + 1) // threads, scratch[i].data_ptr()) for i in range(threads)]
-    if threads == 1:
-        some(*shares[0])
-    else:
-        for done in [_pool(threads).submit(some, *share) for share in shares]:
-            done.result()
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="rows")
+    in_threads(lambda begin, end, thread: some(begin, end, scratch[thread].data_ptr()), count, threads)
 
 
 def _loaded() -> ctypes.CDLL:
@@ -169,12 +139,8 @@ def _loaded() -> ctypes.CDLL:
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
     """The compiled rows; None where they cannot be had."""
-    found = compiler()
-    if found is None:
-        return None
-    try:
-        library = ctypes.CDLL(str(_built(found)))
-    except (OSError, subprocess.SubprocessError):
+    library = compiled(SOURCE)
+    if library is None:
         return None
     pointer, number, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
     library.divergence_rows.argtypes = [
@@ -186,31 +152,3 @@ def _library() -> ctypes.CDLL | None:
     library.label_rows.argtypes = [ctypes.c_int, pointer, pointer, *(number,) * 4, real, pointer, pointer]
     library.divergence_rows.restype = library.label_rows.restype = None
     return library
-
-
-def _built(compiler: str) -> Path:
-    """The shared library for this source, compiler and processor, compiled where it is not there yet."""
-    key = hashlib.sha256(
-        "\0".join([SOURCE.read_text(), compiler, *FASTER, *ANY_ORDER, _processor()]).encode()
-    ).hexdigest()[:16]
-    folder = cache_root() / "native"
-    library = folder / f"rows-{key}.so"
-    if library.exists():
-        return library
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        output = Path(place) / library.name
-        command = [compiler, *PORTABLE, *ANY_ORDER, "-o", str(output), str(SOURCE)]
-        if subprocess.run([*command, *FASTER], capture_output=True, timeout=120).returncode != 0:
-            subprocess.run(command, capture_output=True, timeout=120, check=True)
-        output.replace(library)
-    return library
-
-
-def _processor() -> str:
-    """What makes code of one machine wrong on another that shares its home folder."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine() + platform.processor()
-    return platform.machine() + next((line for line in lines if line.startswith(("flags", "Features"))), "")
