@@ -202,6 +202,7 @@ class Train(Section):
     final_lr: Fraction = 0.1
     weight_decay: NonNegative = 0.01
     betas: tuple[Fraction, Fraction] = (0.9, 0.95)
+    moments: Literal["auto", "float32"] = "auto"
     clip: NonNegative = 1.0
     dropout: bool = False
     reduction: Literal["token", "sequence"] = "token"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stillhouse.errors import StorageError
+from stillhouse.errors import StorageError, TrainingError
 from stillhouse.tiny import tiny_model
 from stillhouse.train import checkpoint
 from stillhouse.train.checkpoint import latest, load_checkpoint, save_checkpoint
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 def _save(root: Path, step: int, keep: int = 2) -> None:
     model = tiny_model(seed=step).model
-    adam = optimiser(model, train_settings())
+    adam = optimiser(model, train_settings(), torch.float32)
     model(torch.arange(5)[None]).logits.sum().backward()
     adam.step()
     save_checkpoint(root, step, model, adam, {"samples": {"0:0": [step]}}, keep=keep)
@@ -35,15 +35,25 @@ def test_what_is_saved_comes_back(root: Path) -> None:
     found, warnings = latest(root)
     assert found is not None and found.step == 2 and not warnings
     model = tiny_model(seed=9).model
-    adam = optimiser(model, train_settings())
+    adam = optimiser(model, train_settings(), torch.float32)
     assert load_checkpoint(found, model, adam) == {"step": 2, "samples": {"0:0": [2]}}
     twin = tiny_model(seed=2).model
-    again = optimiser(twin, train_settings())
+    again = optimiser(twin, train_settings(), torch.float32)
     twin(torch.arange(5)[None]).logits.sum().backward()
     again.step()
     for mine, theirs in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.equal(mine, theirs)
         assert all(torch.equal(adam.state[mine][k], again.state[theirs][k]) for k in again.state[theirs])
+
+
+def test_weights_of_another_precision_are_refused(root: Path) -> None:
+    """They would lose the half that the optimiser had of them."""
+    found, _ = latest(root)
+    model = tiny_model().model
+    model.model.layers[0].mlp.up_proj.bfloat16()
+    adam = optimiser(model, train_settings(), torch.float32)
+    with pytest.raises(TrainingError, match=r"step-000002 .*up_proj.* float32, .* bfloat16: .*train.moments"):
+        load_checkpoint(found, model, adam)
 
 
 @pytest.mark.parametrize("name", FILES)

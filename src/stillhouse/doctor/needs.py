@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from stillhouse.compiled import compiler
 from stillhouse.doctor.data import Amount
 from stillhouse.doctor.findings import Finding, duration, size
 from stillhouse.doctor.models import device, teacher_bytes
@@ -17,6 +18,9 @@ from stillhouse.train.terms import read_terms, several_of, sources_of
 
 MASTER_BYTES = 16
 """A trained weight in float32, its gradient, and the two moments of Adam."""
+
+COMPACT_BYTES = 10
+"""The same with compact moments: 9 for a weight whose gradient is bfloat16, 11 for one of the embedding."""
 
 ACTIVATION_FACTOR = 17
 """Values kept per token, layer and unit of width until the backward pass."""
@@ -62,10 +66,17 @@ def memory_of(recipe: Recipe, teacher: LanguageModel | None, student: LanguageMo
     width = fast_dtype(device()).itemsize
     return Memory(
         teacher=0 if teacher is None else teacher_bytes(recipe, teacher),
-        student=trained * MASTER_BYTES + (4 * student.parameters if trained < student.parameters else 0),
+        student=trained * master_bytes(recipe) + (4 * student.parameters if trained < student.parameters else 0),
         activations=int(tokens * config.num_hidden_layers * config.hidden_size * ACTIVATION_FACTOR * width),
         logits=LOGIT_ROWS * student.head_rows * 4 * 4,
     )
+
+
+def master_bytes(recipe: Recipe) -> int:
+    """What training needs for a weight on this machine."""
+    half = device().type == "cpu" and fast_dtype(device()) == torch.bfloat16 and compiler() is not None
+    compact = half and all(t.moments == "auto" and t.precision != "fp32" for t in _trainings(recipe))
+    return COMPACT_BYTES if compact else MASTER_BYTES
 
 
 def micro_batch(recipe: Recipe, train: Train, amount: Amount) -> int:

@@ -108,6 +108,30 @@ def head_of(model: PreTrainedModel) -> Head:
     return Head(weight=out.weight, bias=getattr(out, "bias", None), softcap=softcap, scale=float(scale))
 
 
+@contextmanager
+def sparse_embedding(model: PreTrainedModel) -> Iterator[None]:
+    """For a while, the gradient of an embedding that is the head too comes as the rows that were read.
+
+    They are added to the head's own, where otherwise a second tensor of the vocabulary's size would be.
+    """
+    embedding, weight = model.get_input_embeddings(), head_of(model).weight
+    if not (type(embedding) is nn.Embedding and embedding.weight is weight and weight.is_leaf and weight.requires_grad):
+        yield
+        return
+
+    def to_dense(parameter: Tensor) -> None:
+        if parameter.grad is not None and parameter.grad.is_sparse:  # the head had none
+            parameter.grad = parameter.grad.to_dense()
+
+    hook, before = weight.register_post_accumulate_grad_hook(to_dense), embedding.sparse
+    embedding.sparse = True
+    try:
+        yield
+    finally:
+        embedding.sparse = before
+        hook.remove()
+
+
 def hidden_rows(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "N H"]:
     """Last hidden states at the positions that count; a packed batch needs the attention PACKED."""
     kept = {"attention_mask": batch.attention_mask} if batch.layout is None else {"layout": batch.layout}

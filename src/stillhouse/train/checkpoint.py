@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from stillhouse.errors import StorageError
+from stillhouse.errors import StorageError, TrainingError
 from stillhouse.records.store import storing, sync_folder, write_atomic
 
 MANIFEST = "MANIFEST.json"
@@ -105,8 +105,19 @@ def latest(root: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def load_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimiser: Optimizer) -> dict[str, Any]:
-    """Put weights, optimiser and random state back; returns the state that was saved with them."""
+    """Put weights, optimiser and random state back; returns the state that was saved with them.
+
+    Raises TrainingError where weights have another precision here: their optimiser is another one too.
+    """
     weights = load_file(checkpoint.folder / "model.safetensors")
+    for name, parameter in _parameters(model):
+        if weights[name].dtype != parameter.dtype:
+            here, there = (str(t.dtype).removeprefix("torch.") for t in (parameter, weights[name]))
+            raise TrainingError(
+                f"{checkpoint.folder} has {name} in {there}, and this run trains it in {here}: it was begun on another "
+                "kind of machine, or with another train.moments or train.precision. Go on as it was begun, or remove "
+                "the folder to train anew"
+            )
     with torch.no_grad():
         for name, parameter in _parameters(model):
             parameter.copy_(weights[name])

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from stillhouse import ranks
 from stillhouse.errors import Interrupted, TrainingError
-from stillhouse.models.forward import attention, implementation, packable
+from stillhouse.models.forward import attention, implementation, packable, sparse_embedding
 from stillhouse.objectives.divergences.taid import TaidSchedule
 from stillhouse.recipe import Train
 from stillhouse.records.store import write_atomic
@@ -76,6 +75,7 @@ def run_training(job: Job) -> None:
         with ExitStack() as stack:
             for model in models:
                 stack.enter_context(attention(model, implementation(model, packed=packed)))
+            stack.enter_context(sparse_embedding(student))
             _Loop(job, packed).run(stack.enter_context(stop_signal()))
     finally:
         detach_projectors(student)
@@ -97,7 +97,7 @@ class _Loop:
         pairs = any(t.family == "pairs" for t in terms)
         self.sources, several = sources_of(terms, job.train.pair), several_of(terms)
         self.wanted = Wanted(self.sources, job.train.pair if pairs else None, several, job.train.candidates)
-        self.optimiser: Optimizer = optimiser(self.student, job.train)
+        self.optimiser = optimiser(self.student, job.train, job.dtype)
         self.log = MetricsLog(job.folder / "metrics.jsonl")
         self.captured = self._capture()
         self.sampler = Sampler(self.student, job.dtype, job.stop_ids, job.models.pad_id, job.models.vocabulary)
@@ -105,6 +105,10 @@ class _Loop:
         self.micro_tokens = job.train.micro_tokens
 
     def run(self, stopped: Callable[[], bool]) -> None:
+        with self.optimiser.working():
+            self._run(stopped)
+
+    def _run(self, stopped: Callable[[], bool]) -> None:
         begin = self._resume()
         if begin == 0:
             self._record(0, self._probed())
@@ -188,7 +192,7 @@ class _Loop:
         total, *shares = ranks.totals([total, *shares], self.student.device)
         self._must_be_finite(step, "loss", total, plan)
         ranks.add_gradients(self.student.parameters())
-        norm = float(torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.train.clip or float("inf")))
+        norm = self.optimiser.clip(self.train.clip or float("inf"))
         self._must_be_finite(step, "gradient norm", norm, plan)
         rate = learning_rate(self.train, step)
         for group in self.optimiser.param_groups:

@@ -1,0 +1,44 @@
+"""A weight and its halves are the same number, to the last bit."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stillhouse.tiny import tiny_model
+from stillhouse.train.compact import halves
+from stillhouse.train.compact.halves import joined, matrices, split
+
+
+@pytest.fixture(autouse=True)
+def short_spans(monkeypatch):
+    monkeypatch.setattr(halves, "SPAN", 1000)
+
+
+def patterns() -> torch.Tensor:
+    """All kinds of finite numbers: random bits, and those on which rounding is a tie."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 70_000, dtype=np.uint32)
+    bits[:2000] = (bits[:2000] & 0xFFFF0000) | 0x8000
+    numbers = torch.from_numpy(bits.view(np.float32).copy())
+    return numbers[numbers.abs() < 3e38][:64_000].view(-1, 4)
+
+
+def test_nothing_is_lost() -> None:
+    whole = patterns()
+    upper, lower = split(whole)
+    assert (upper.dtype, lower.dtype) == (torch.bfloat16, torch.int16) and upper.shape == whole.shape
+    assert torch.equal(joined(upper, lower).view(torch.int32), whole.view(torch.int32))
+
+
+def test_the_upper_half_is_the_nearest_bfloat16() -> None:
+    whole = patterns()
+    gap = (split(whole)[0].double() - whole.double()).abs()
+    assert (gap <= (whole.bfloat16().double() - whole.double()).abs()).all()
+
+
+def test_matrices_are_the_trained_linear_layers_of_the_backbone() -> None:
+    model = tiny_model(tied=False).model
+    frozen = model.model.layers[0].mlp.up_proj.weight.requires_grad_(False)
+    found = {id(p) for p in matrices(model)}
+    linear = {id(m.weight) for m in model.model.layers.modules() if isinstance(m, nn.Linear)}
+    assert found == linear - {id(frozen)}
