@@ -1,0 +1,121 @@
+"""The compiled rows of `native.cpp`, where there is a C++ compiler; tensors are contiguous."""
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stillhouse.compiled import compiled, in_threads
+
+SOURCE = Path(__file__).with_name("native.cpp")
+NUMBERS_A_THREAD = 16384
+"""Fewer are not worth another thread."""
+
+
+def available() -> bool:
+    """Whether there are compiled rows."""
+    return _library() is not None
+
+
+def takes(*tensors: Tensor) -> bool:
+    """Whether compiled rows can read such tensors: on a CPU, in float32 or bfloat16."""
+    return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.bfloat16) for t in tensors)
+
+
+def norm_rows(
+    x: Float[Tensor, "*N H"], weight: Float[Tensor, "H"], eps: float, dtype: torch.dtype
+) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "*N"]]:
+    """weight x / rms in `dtype`, and 1 / rms in float32, with rms = sqrt(mean(x²) + eps)."""
+    y, inverses = torch.empty_like(x, dtype=dtype), torch.empty(x.shape[:-1], dtype=torch.float32)
+    wide = weight.float().contiguous()
+
+    def some(begin: int, end: int, _: int) -> None:
+        _loaded().norm_rows(
+            *(_half(x), _half(y), x.data_ptr(), wide.data_ptr(), y.data_ptr(), inverses.data_ptr()),
+            *(begin, end, x.shape[-1], eps),
+        )
+
+    in_threads(some, inverses.numel(), _threads(x))
+    return y, inverses
+
+
+def norm_slopes(
+    of_y: Float[Tensor, "*N H"],
+    x: Float[Tensor, "*N H"],
+    weight: Float[Tensor, "H"],
+    inverses: Float[Tensor, "*N"],
+    *,
+    to_weight: bool,
+) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "H"] | None]:
+    """Gradients of x and, if `to_weight`, of the weight, which is summed in float64 and in the same order each time."""
+    of_x, wide, threads = torch.empty_like(x), weight.float().contiguous(), _threads(x)
+    sums = torch.zeros(threads, x.shape[-1], dtype=torch.float64) if to_weight else None
+
+    def some(begin: int, end: int, thread: int) -> None:
+        _loaded().norm_slopes(
+            *(_half(x), _half(of_y), of_y.data_ptr(), x.data_ptr(), wide.data_ptr(), inverses.data_ptr()),
+            *(of_x.data_ptr(), None if sums is None else sums[thread].data_ptr(), begin, end, x.shape[-1]),
+        )
+
+    in_threads(some, inverses.numel(), threads)
+    return of_x, None if sums is None else sums.sum(0).to(weight.dtype)
+
+
+def gated_numbers(gate: Float[Tensor, "*N I"], up: Float[Tensor, "*N I"]) -> Float[Tensor, "*N I"]:
+    """silu(gate) up, number by number."""
+    y = torch.empty_like(gate)
+
+    def some(begin: int, end: int, _: int) -> None:
+        _loaded().gated_numbers(_half(gate), gate.data_ptr(), up.data_ptr(), y.data_ptr(), begin, end)
+
+    in_threads(some, y.numel(), _threads(y))
+    return y
+
+
+def gated_slopes(
+    of_y: Float[Tensor, "*N I"], gate: Float[Tensor, "*N I"], up: Float[Tensor, "*N I"]
+) -> tuple[Float[Tensor, "*N I"], Float[Tensor, "*N I"]]:
+    """Gradients of gate and up."""
+    of_gate, of_up = torch.empty_like(gate), torch.empty_like(up)
+
+    def some(begin: int, end: int, _: int) -> None:
+        _loaded().gated_slopes(
+            *(_half(gate), of_y.data_ptr(), gate.data_ptr(), up.data_ptr(), of_gate.data_ptr(), of_up.data_ptr()),
+            *(begin, end),
+        )
+
+    in_threads(some, gate.numel(), _threads(gate))
+    return of_gate, of_up
+
+
+def _half(numbers: Tensor) -> int:
+    return int(numbers.dtype == torch.bfloat16)
+
+
+def _threads(numbers: Tensor) -> int:
+    return max(1, min(torch.get_num_threads(), numbers.numel() // NUMBERS_A_THREAD))
+
+
+def _loaded() -> ctypes.CDLL:
+    library = _library()
+    assert library is not None, "no compiled rows: ask `available` first"
+    return library
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL | None:
+    """The compiled rows; None where they cannot be had."""
+    library = compiled(SOURCE)
+    if library is None:
+        return None
+    flag, pointer, number = ctypes.c_int, ctypes.c_void_p, ctypes.c_long
+    library.norm_rows.argtypes = [flag, flag, *(pointer,) * 4, *(number,) * 3, ctypes.c_float]
+    library.norm_slopes.argtypes = [flag, flag, *(pointer,) * 6, *(number,) * 3]
+    library.gated_numbers.argtypes = [flag, *(pointer,) * 3, number, number]
+    library.gated_slopes.argtypes = [flag, *(pointer,) * 5, number, number]
+    for rows in (library.norm_rows, library.norm_slopes, library.gated_numbers, library.gated_slopes):
+        rows.restype = None
+    return library
