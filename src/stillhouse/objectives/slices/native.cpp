@@ -258,10 +258,26 @@ Normaliser softmax(Logits z, long width, float* __restrict e) {
     return {top, sum};
 }
 
-int exponent(float x) {
-    uint32_t bits;
-    std::memcpy(&bits, &x, 4);
-    return (bits >> 23) & 255;
+const int STEPS = 8, LANES = 16, FEW = 256;  // FEW: tokens that are sorted as fast as they are thinned out
+typedef float Lanes __attribute__((vector_size(64)));
+
+// masses[k]: the sum of all values of at least least[k].
+void masses_above(const float* __restrict values, long width, const float* least, double* masses) {
+    for (int k = 0; k < STEPS; k++) masses[k] = 0.0;
+    for (long start = 0; start < width; start += PIECE) {
+        long end = start + PIECE < width ? start + PIECE : width;
+        Lanes sums[STEPS] = {}, none = {}, x = {};
+        auto add = [&] {
+            for (int k = 0; k < STEPS; k++) sums[k] += x >= least[k] ? x : none;
+        };
+        long v = start;
+        for (; v + LANES <= end; v += LANES) std::memcpy(&x, values + v, sizeof x), add();
+        x = none;
+        for (; v < end; v++) x[end - v - 1] = values[v];
+        add();
+        for (int k = 0; k < STEPS; k++)
+            for (int i = 0; i < LANES; i++) masses[k] += sums[k][i];
+    }
 }
 
 using Pair = std::pair<float, float>;  // the probabilities of a token: the teacher's and the student's
@@ -274,17 +290,41 @@ float head_share(const float* __restrict p, float per_p, const float* __restrict
     for (long v = 0; v < width; v++) total += __builtin_fabsf(p[v] * per_p - q[v] * per_q);
     if (total <= 0.0f) return 0.5f;
     if (mu >= 1.0f) return 1.0f;
-    // by powers of two: all tokens of larger powers than the one in which mu is crossed are in the head
-    double masses[256] = {}, gap = 0.0, inside = 0.0;
-    for (long v = 0; v < width; v++) masses[exponent(p[v])] += p[v] * per_p;
-    int crossed = 255;
+    double gap = 0.0, inside = 0.0;
     auto fits = [&](double more) { return more == 0.0 || (closed ? inside + more <= mu : inside + more < mu); };
-    while (crossed > 0 && fits(masses[crossed])) inside += masses[crossed--];
+    // The token that crosses mu is among those from `floor` to `above`; all above are in the head, of mass `inside`.
+    float above = 2.0f, floor = 0.0f, least[STEPS];  // in parts of the most likely token
+    double crossing = 0.0;
+    auto crossed = [&] {
+        double masses[STEPS];
+        masses_above(p, width, least, masses);
+        for (int k = 0; k < STEPS; k++) {
+            crossing = masses[k] * per_p - inside;
+            floor = least[k];
+            if (!fits(crossing)) return true;
+            inside = masses[k] * per_p;
+            above = floor;
+        }
+        return false;
+    };
+    do
+        for (int k = 0; k < STEPS; k++) least[k] = 0.5f * (k ? least[k - 1] : above);
+    while (!crossed() && above > 1e-30f);
+    while (crossing > FEW * floor * per_p && above > 1.001f * floor) {
+        for (int k = 0; k < STEPS; k++) least[k] = above - (above - floor) * float(k + 1) / STEPS;
+        least[STEPS - 1] = floor;
+        if (!crossed()) break;
+    }
     tokens.clear();
-    for (long v = 0; v < width; v++) {
-        int power = exponent(p[v]);
-        if (power > crossed) gap += __builtin_fabsf(p[v] * per_p - q[v] * per_q);
-        else if (power == crossed) tokens.push_back({p[v] * per_p, q[v] * per_q});
+    float of_head = 0.0f;
+    for (long v = 0; v < width; v++) of_head += p[v] >= above ? __builtin_fabsf(p[v] * per_p - q[v] * per_q) : 0.0f;
+    gap = of_head;
+    for (long start = 0; start < width; start += 4 * LANES) {
+        long end = start + 4 * LANES < width ? start + 4 * LANES : width;
+        int in_question = 0;
+        for (long v = start; v < end; v++) in_question += int(p[v] >= floor) & int(p[v] < above);
+        for (long v = start; v < end && in_question > 0; v++)
+            if (p[v] >= floor && p[v] < above) tokens.push_back({p[v] * per_p, q[v] * per_q}), in_question--;
     }
     if (tokens.empty()) return float(gap / total);
     bool none = inside == 0.0;
