@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stillhouse import recipes
 from stillhouse.endpoints.base import Answer, Sampling
 from stillhouse.records.types import Message
 from tests.recipes.kitchen.cooking import Cooked, cooked
@@ -57,10 +58,14 @@ def test_six_demonstrations_by_people_and_two_by_the_model(run: Cooked) -> None:
     first, second = run.asked("series of tasks")[:5], run.asked("series of tasks")[5:10]
     for call in first:  # nothing is in the pool yet, so people make up for it
         assert len(shown(call.user)) == 8 and set(shown(call.user)) <= seeds
-        assert (call.sampling.temperature, call.sampling.top_p) == (0.7, 0.5)
     for call in second:
         by_model = [task for task in shown(call.user) if task in pool]
         assert (len(by_model), len(shown(call.user))) == (2, 8)
+
+
+def test_at_full_size_instructions_are_sampled_as_in_the_paper() -> None:
+    step = recipes.load("self-instruct", full=True).stage[0].step[0]
+    assert (step.use, step.temperature, step.top_p) == ("expand", 0.7, 0.5)
 
 
 def test_what_is_too_similar_or_needs_a_picture_stays_out(run: Cooked) -> None:
