@@ -5,7 +5,7 @@ import ctypes
 import pytest
 
 from stillhouse import compiled as module
-from stillhouse.compiled import compiled, compiler, in_threads
+from stillhouse.compiled import NUMBER, POINTER, Compiled, compiler, in_threads
 
 SUM = """extern "C" long sum(const long* numbers, long begin, long end) {
     long total = 0;
@@ -25,19 +25,18 @@ def source(tmp_path, monkeypatch):
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_built_once_and_called_in_shares(source, threads, monkeypatch):
-    library = compiled(source)
-    assert library is not None
-    library.sum.argtypes, library.sum.restype = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long], ctypes.c_long
+    own = Compiled(source, {"sum": (POINTER, NUMBER, NUMBER)}, returns={"sum": NUMBER})
+    assert own.there
     numbers, parts = (ctypes.c_long * 100)(*range(100)), [0] * threads
 
     def work(begin: int, end: int, thread: int) -> None:
-        parts[thread] = library.sum(numbers, begin, end)
+        parts[thread] = own.functions.sum(numbers, begin, end)
 
     in_threads(work, 100, threads)
     assert sum(parts) == sum(range(100))
     assert max(parts) < sum(range(100)) or threads == 1
     monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
-    assert compiled(source) is not None
+    assert Compiled(source, {}).there
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
@@ -50,10 +49,10 @@ def test_an_error_in_a_share_is_not_lost():
 def test_without_a_compiler(source, setting, monkeypatch):
     for key, value in setting.items():
         monkeypatch.setenv(key, value)
-    assert compiled(source) is None
+    assert not Compiled(source, {}).there
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 def test_without_a_source_that_compiles(source):
     source.write_text("this is no C++")
-    assert compiled(source) is None
+    assert not Compiled(source, {}).there

@@ -7,12 +7,16 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from stillhouse.machine import cache_root
+
+FLAG, POINTER, NUMBER, REAL = ctypes.c_int, ctypes.c_void_p, ctypes.c_long, ctypes.c_float
+"""What compiled functions are given."""
 
 PORTABLE = ["-std=c++17", "-O3", "-shared", "-fPIC"]
 FASTER = ["-march=native", "-mprefer-vector-width=512"]
@@ -28,15 +32,39 @@ def compiler() -> str | None:
     return os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 
 
-def compiled(source: Path) -> ctypes.CDLL | None:
-    """The functions of a source file; None where they cannot be had."""
-    found = compiler()
-    if found is None:
-        return None
-    try:
-        return ctypes.CDLL(str(_built(source, found)))
-    except (OSError, subprocess.SubprocessError):
-        return None
+class Compiled:
+    """The functions of one source file, compiled when they are first asked for; `there` is false where they cannot be.
+
+    `arguments` has the C types of what each function is given; `returns` of what it gives back, if it does.
+    """
+
+    def __init__(
+        self, source: Path, arguments: Mapping[str, Sequence[Any]], returns: Mapping[str, Any] | None = None
+    ) -> None:
+        self._source, self._arguments, self._returns = source, arguments, returns or {}
+
+    @property
+    def there(self) -> bool:
+        return self._library is not None
+
+    @property
+    def functions(self) -> ctypes.CDLL:
+        assert self._library is not None, "no compiled functions: ask whether they are `there` first"
+        return self._library
+
+    @cached_property
+    def _library(self) -> ctypes.CDLL | None:
+        found = compiler()
+        if found is None:
+            return None
+        try:
+            library = ctypes.CDLL(str(_built(self._source, found)))
+        except (OSError, subprocess.SubprocessError):
+            return None
+        for name, types in self._arguments.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = list(types), self._returns.get(name)
+        return library
 
 
 def in_threads(work: Callable[[int, int, int], None], count: int, threads: int) -> None:

@@ -189,7 +189,8 @@ class Train(Section):
     `pair` names the sources of the chosen and the rejected answer of a preference objective. An objective of several
     answers to a prompt sees up to `candidates` of them at once, and the others when the prompt comes back.
 
-    `growth`: from round to round of the stage, `steps` is multiplied by it.
+    `growth`: from round to round of the stage, `steps` is multiplied by it. `moments`: AdamW's two are "float32",
+    or with "auto" in 8 and 16 bits where there is compiled code for that: on a CPU with bfloat16 products.
     """
 
     objective: tuple[ObjectiveUse, ...] = ()

@@ -1,13 +1,15 @@
 """Packed and padded passes see the same states; nothing leaks from one packed sequence into another."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from transformers import Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
+from stillhouse.models import forward
 from stillhouse.models.collate import Batch, collate
-from stillhouse.models.forward import PACKED, attention, head_of, hidden_of, hidden_rows, packable
+from stillhouse.models.forward import PACKED, _kept_in, attention, head_of, hidden_of, hidden_rows, packable
 from stillhouse.models.importance import block_influence
 from stillhouse.models.tokenise import Encoded
 from stillhouse.tiny import tiny_model
@@ -47,6 +49,29 @@ def test_packed_equals_padded(model, sequences: list[Encoded]) -> None:
     for ours, *others in zip(packed, padded, alone, strict=True):
         for other in others:
             assert (ours - other).abs().max() < 1e-7 * other.abs().max()  # norms are computed in float32
+
+
+def test_what_attention_keeps_in_bfloat16_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = copy.deepcopy(tiny_model(seed=3).model).bfloat16()
+    kept: list[tuple[torch.dtype, torch.dtype]] = []
+
+    def gradients() -> list[torch.Tensor]:
+        model.zero_grad()
+        with attention(model, PACKED):
+            hidden_rows(model, collate(SHARING, packed=True)).float().pow(2).sum().backward()
+        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    def watched(dtype: torch.dtype, *widened: torch.Tensor) -> torch.autograd.graph.saved_tensors_hooks:
+        hooks = _kept_in(dtype, *widened)
+        pack = hooks.pack_hook
+        hooks.pack_hook = lambda t: kept.append((t.dtype, pack(t).dtype)) or pack(t)
+        return hooks
+
+    monkeypatch.setattr(forward, "_kept_in", watched)
+    narrow = gradients()
+    assert kept.count((torch.float32, torch.bfloat16)) >= 3 * 2 * 4  # q, k and v of 2 layers and 4 paths
+    monkeypatch.setattr(forward, "_kept_in", lambda *_: nullcontext())
+    assert all(torch.equal(a, b) for a, b in zip(narrow, gradients(), strict=True))
 
 
 def test_the_model_keeps_its_own_attention() -> None:

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from transformers import AttentionInterface, PreTrainedModel
 
 from stillhouse.models.collate import Batch, by_tokens, collate
@@ -49,10 +50,21 @@ def packed_attention(
                 continue
             q, k, v = map(_joined, zip(*(stretches[n] for n in path), strict=True))
             mask = _band(q.shape[2], sliding_window, q.device)
-            whole = nn.functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, **options)
+            with _kept_in(dtype, q, k, v):
+                whole = nn.functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, **options)
             done = dict(zip(path, whole.split([layout.lengths[n] for n in path], dim=2), strict=True)) | done
     parts = [done[n] for n in range(len(layout.lengths))]
     return _joined(parts).transpose(1, 2).contiguous().to(dtype), None
+
+
+def _kept_in(dtype: torch.dtype, *widened: Tensor) -> saved_tensors_hooks:
+    """Within it, the backward pass keeps tensors that were widened from `dtype` as they were; nothing is lost."""
+    places = {t.data_ptr() for t in widened if t.dtype != dtype}
+
+    def narrowed(t: Tensor) -> Tensor:
+        return t.to(dtype) if t.data_ptr() in places else t
+
+    return saved_tensors_hooks(narrowed, lambda t: widen(t) if t.dtype == dtype else t)
 
 
 def _joined(parts: Sequence[Float[Tensor, "R heads _ D"]]) -> Float[Tensor, "R heads T D"]:
@@ -106,30 +118,6 @@ def head_of(model: PreTrainedModel) -> Head:
     scale = getattr(config, "logit_scale", None) or 1.0 / (getattr(config, "logits_scaling", None) or 1.0)
     softcap = getattr(config, "final_logit_softcapping", None)
     return Head(weight=out.weight, bias=getattr(out, "bias", None), softcap=softcap, scale=float(scale))
-
-
-@contextmanager
-def sparse_embedding(model: PreTrainedModel) -> Iterator[None]:
-    """For a while, the gradient of an embedding that is the head too comes as the rows that were read.
-
-    They are added to the head's own, where otherwise a second tensor of the vocabulary's size would be.
-    """
-    embedding, weight = model.get_input_embeddings(), head_of(model).weight
-    if not (type(embedding) is nn.Embedding and embedding.weight is weight and weight.is_leaf and weight.requires_grad):
-        yield
-        return
-
-    def to_dense(parameter: Tensor) -> None:
-        if parameter.grad is not None and parameter.grad.is_sparse:  # the head had none
-            parameter.grad = parameter.grad.to_dense()
-
-    hook, before = weight.register_post_accumulate_grad_hook(to_dense), embedding.sparse
-    embedding.sparse = True
-    try:
-        yield
-    finally:
-        embedding.sparse = before
-        hook.remove()
 
 
 def hidden_rows(model: PreTrainedModel, batch: Batch) -> Float[Tensor, "N H"]:

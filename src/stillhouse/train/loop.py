@@ -14,12 +14,14 @@ from transformers import PreTrainedModel
 
 from stillhouse import ranks
 from stillhouse.errors import Interrupted, TrainingError
-from stillhouse.models.forward import attention, implementation, packable, sparse_embedding
+from stillhouse.models.forward import attention, implementation, packable
+from stillhouse.models.layers import fused_layers
 from stillhouse.objectives.divergences.taid import TaidSchedule
 from stillhouse.recipe import Train
 from stillhouse.records.store import write_atomic
 from stillhouse.stopping import stop_signal
 from stillhouse.train.checkpoint import latest, load_checkpoint, save_checkpoint
+from stillhouse.train.compact.halves import wide_embedding
 from stillhouse.train.features import attach_projectors, detach_projectors, matched, pairs_of
 from stillhouse.train.material import Material, visits
 from stillhouse.train.metrics import MetricsLog
@@ -75,7 +77,7 @@ def run_training(job: Job) -> None:
         with ExitStack() as stack:
             for model in models:
                 stack.enter_context(attention(model, implementation(model, packed=packed)))
-            stack.enter_context(sparse_embedding(student))
+                stack.enter_context(fused_layers(model))
             _Loop(job, packed).run(stack.enter_context(stop_signal()))
     finally:
         detach_projectors(student)
@@ -105,7 +107,7 @@ class _Loop:
         self.micro_tokens = job.train.micro_tokens
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        with self.optimiser.working():
+        with wide_embedding(self.student), self.optimiser.working():
             self._run(stopped)
 
     def _run(self, stopped: Callable[[], bool]) -> None:

@@ -1,11 +1,13 @@
 """silu(gate) up, compiled, is torch's, value and gradients; skipped where there is no C++ compiler."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
 
 from stillhouse.compiled import compiler
-from stillhouse.models.layers.gated import gated
+from stillhouse.models.layers.gated import computed_again, gated
 from tests.models.layers.test_norm import SHAPES, normal, slopes
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
@@ -58,6 +60,25 @@ def test_keeps_gate_and_up_alone():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         gated(gate, up)
     assert [t.data_ptr() for t in kept] == [gate.data_ptr(), up.data_ptr()]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_goes_into_a_linear_layer_is_computed_again(again):
+    (gate, up), down = pair(2, 8, 64), nn.Linear(64, 16)
+
+    def run(anew: bool) -> tuple[torch.Tensor, ...]:
+        y = gated(gate, up)
+        with computed_again(y, gate, up) if anew else nullcontext():
+            out = down(y)
+        found = torch.autograd.grad(out.pow(2).sum(), [gate, up, down.weight], create_graph=again)
+        return torch.autograd.grad(found[0].pow(2).sum(), [gate, up, down.weight]) if again else found
+
+    for mine, plainly in zip(run(True), run(False), strict=True):
+        assert torch.equal(mine, plainly)
+    y = gated(gate, up)
+    keep = computed_again(y, gate, up).pack_hook
+    assert keep(y) == y.shape and keep(y.view(16, 64)) == (16, 64)
+    assert all(keep(other) is other for other in (gate, up, down.weight, y.mT, y[:1], y.view(torch.int32)))
 
 
 def test_gradients_of_gradients():

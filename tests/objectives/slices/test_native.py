@@ -106,6 +106,6 @@ def test_fused_is_the_same_with_and_without(name, settings, monkeypatch):
         return [loss.detach(), rows, *torch.autograd.grad(loss, [hidden, weight])]
 
     found = run()
-    monkeypatch.setattr(native, "_library", lambda: None)
+    monkeypatch.setattr(native.ROWS, "_library", None)
     for mine, plain in zip(found, run(), strict=True):
         torch.testing.assert_close(mine, plain, rtol=1e-5, atol=1e-5 * max(1.0, float(plain.abs().max())))

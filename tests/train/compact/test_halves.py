@@ -7,7 +7,7 @@ from torch import nn
 
 from stillhouse.tiny import tiny_model
 from stillhouse.train.compact import halves
-from stillhouse.train.compact.halves import joined, matrices, split
+from stillhouse.train.compact.halves import joined, matrices, split, wide_embedding
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,31 @@ def test_the_upper_half_is_the_nearest_bfloat16() -> None:
     assert (gap <= (whole.bfloat16().double() - whole.double()).abs()).all()
 
 
-def test_matrices_are_the_trained_linear_layers_of_the_backbone() -> None:
+def test_matrices_are_the_trained_linear_layers_and_the_embedding() -> None:
     model = tiny_model(tied=False).model
     frozen = model.model.layers[0].mlp.up_proj.weight.requires_grad_(False)
     found = {id(p) for p in matrices(model)}
-    linear = {id(m.weight) for m in model.model.layers.modules() if isinstance(m, nn.Linear)}
-    assert found == linear - {id(frozen)}
+    assert found == {id(p) for p in model.parameters() if p.ndim == 2} - {id(frozen)}
+
+
+def test_an_embedding_of_another_kind_stays_whole() -> None:
+    class Scaled(nn.Embedding):
+        """As Gemma's, which would round what it scales."""
+
+    model = tiny_model(tied=True).model
+    model.get_input_embeddings().__class__ = Scaled
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    assert not any(p is model.lm_head.weight for p in matrices(model))
+    with wide_embedding(model):
+        assert not model.get_input_embeddings()._forward_hooks
+
+
+def test_what_layers_add_to_stays_wide_under_autocast_alone() -> None:
+    model = tiny_model().model
+    embedding, ids = model.get_input_embeddings(), torch.arange(4)
+    with wide_embedding(model):
+        embedding.weight.data = embedding.weight.data.bfloat16()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert embedding(ids).dtype == torch.float32
+        assert embedding(ids).dtype == torch.bfloat16
+    assert not embedding._forward_hooks

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from stillhouse.models.layers.fit import epsilon, is_gated_mlp, is_rms_norm, norms_before_linears
-from stillhouse.models.layers.gated import gated
+from stillhouse.models.layers.gated import computed_again, gated
 from stillhouse.models.layers.native import available, takes
 from stillhouse.models.layers.norm import rms_norm
 
@@ -61,8 +61,11 @@ class _GatedMlp(nn.Module):
 
     def forward(self, x: Float[Tensor, "*N H"]) -> Float[Tensor, "*N H"]:
         gate, up = self.gate_proj(x), self.up_proj(x)
-        alike = gate.dtype == up.dtype and takes(gate, up)
-        return self.down_proj(gated(gate, up) if alike else self.act_fn(gate) * up)
+        if gate.dtype != up.dtype or not takes(gate, up):
+            return self.down_proj(self.act_fn(gate) * up)
+        y = gated(gate, up)
+        with computed_again(y, gate, up):
+            return self.down_proj(y)
 
 
 @torch.no_grad()

@@ -1,23 +1,29 @@
 """The compiled rows of `native.cpp`, where there is a C++ compiler; tensors are contiguous."""
 
-import ctypes
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stillhouse.compiled import compiled, in_threads
+from stillhouse.compiled import FLAG, NUMBER, POINTER, REAL, Compiled, in_threads
 
-SOURCE = Path(__file__).with_name("native.cpp")
-NUMBERS_A_THREAD = 16384
-"""Fewer are not worth another thread."""
+ROWS = Compiled(
+    Path(__file__).with_name("native.cpp"),
+    {
+        "norm_rows": (FLAG, FLAG, *(POINTER,) * 4, *(NUMBER,) * 3, REAL),
+        "norm_slopes": (FLAG, FLAG, *(POINTER,) * 6, *(NUMBER,) * 3),
+        "gated_numbers": (FLAG, *(POINTER,) * 3, NUMBER, NUMBER),
+        "gated_slopes": (FLAG, *(POINTER,) * 5, NUMBER, NUMBER),
+    },
+)
+NUMBERS_A_THREAD = 2**18
+"""Fewer are not worth another thread, which takes a quarter of a millisecond to wake."""
 
 
 def available() -> bool:
     """Whether there are compiled rows."""
-    return _library() is not None
+    return ROWS.there
 
 
 def takes(*tensors: Tensor) -> bool:
@@ -33,7 +39,7 @@ def norm_rows(
     wide = weight.float().contiguous()
 
     def some(begin: int, end: int, _: int) -> None:
-        _loaded().norm_rows(
+        ROWS.functions.norm_rows(
             *(_half(x), _half(y), x.data_ptr(), wide.data_ptr(), y.data_ptr(), inverses.data_ptr()),
             *(begin, end, x.shape[-1], eps),
         )
@@ -55,7 +61,7 @@ def norm_slopes(
     sums = torch.zeros(threads, x.shape[-1], dtype=torch.float64) if to_weight else None
 
     def some(begin: int, end: int, thread: int) -> None:
-        _loaded().norm_slopes(
+        ROWS.functions.norm_slopes(
             *(_half(x), _half(of_y), of_y.data_ptr(), x.data_ptr(), wide.data_ptr(), inverses.data_ptr()),
             *(of_x.data_ptr(), None if sums is None else sums[thread].data_ptr(), begin, end, x.shape[-1]),
         )
@@ -69,7 +75,7 @@ def gated_numbers(gate: Float[Tensor, "*N I"], up: Float[Tensor, "*N I"]) -> Flo
     y = torch.empty_like(gate)
 
     def some(begin: int, end: int, _: int) -> None:
-        _loaded().gated_numbers(_half(gate), gate.data_ptr(), up.data_ptr(), y.data_ptr(), begin, end)
+        ROWS.functions.gated_numbers(_half(gate), gate.data_ptr(), up.data_ptr(), y.data_ptr(), begin, end)
 
     in_threads(some, y.numel(), _threads(y))
     return y
@@ -82,7 +88,7 @@ def gated_slopes(
     of_gate, of_up = torch.empty_like(gate), torch.empty_like(up)
 
     def some(begin: int, end: int, _: int) -> None:
-        _loaded().gated_slopes(
+        ROWS.functions.gated_slopes(
             *(_half(gate), of_y.data_ptr(), gate.data_ptr(), up.data_ptr(), of_gate.data_ptr(), of_up.data_ptr()),
             *(begin, end),
         )
@@ -97,25 +103,3 @@ def _half(numbers: Tensor) -> int:
 
 def _threads(numbers: Tensor) -> int:
     return max(1, min(torch.get_num_threads(), numbers.numel() // NUMBERS_A_THREAD))
-
-
-def _loaded() -> ctypes.CDLL:
-    library = _library()
-    assert library is not None, "no compiled rows: ask `available` first"
-    return library
-
-
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL | None:
-    """The compiled rows; None where they cannot be had."""
-    library = compiled(SOURCE)
-    if library is None:
-        return None
-    flag, pointer, number = ctypes.c_int, ctypes.c_void_p, ctypes.c_long
-    library.norm_rows.argtypes = [flag, flag, *(pointer,) * 4, *(number,) * 3, ctypes.c_float]
-    library.norm_slopes.argtypes = [flag, flag, *(pointer,) * 6, *(number,) * 3]
-    library.gated_numbers.argtypes = [flag, *(pointer,) * 3, number, number]
-    library.gated_slopes.argtypes = [flag, *(pointer,) * 5, number, number]
-    for rows in (library.norm_rows, library.norm_slopes, library.gated_numbers, library.gated_slopes):
-        rows.restype = None
-    return library

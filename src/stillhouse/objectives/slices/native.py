@@ -1,9 +1,7 @@
 """The compiled rows of `native.cpp`, where there is a C++ compiler."""
 
-import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stillhouse.compiled import compiled, in_threads
+from stillhouse.compiled import FLAG, NUMBER, POINTER, REAL, Compiled, in_threads
 
 Kind = Literal[
     "forward_kl",
@@ -33,7 +31,13 @@ Kind = Literal[
 ]
 """What the compiled rows compute, in the order of its numbers there."""
 
-SOURCE = Path(__file__).with_name("native.cpp")
+ROWS = Compiled(
+    Path(__file__).with_name("native.cpp"),
+    {
+        "divergence_rows": (FLAG, FLAG, POINTER, POINTER, *(NUMBER,) * 5, *(REAL,) * 5, POINTER, POINTER),
+        "label_rows": (FLAG, POINTER, POINTER, *(NUMBER,) * 4, REAL, POINTER, POINTER),
+    },
+)
 ROWS_A_THREAD = 8
 """Fewer rows than this are not worth another thread."""
 
@@ -61,7 +65,7 @@ def available(student: Tensor, teacher: Tensor | None) -> bool:
     """Whether the compiled rows can take such logits: on a CPU, both in float32 or both in bfloat16."""
     fits = student.device.type == "cpu" and student.dtype in (torch.float32, torch.bfloat16)
     alike = teacher is None or (teacher.dtype == student.dtype and teacher.stride(-1) == 1)
-    return fits and alike and _library() is not None
+    return fits and alike and ROWS.there
 
 
 def divergence_rows(
@@ -75,7 +79,7 @@ def divergence_rows(
     values, width = torch.empty(len(student), dtype=torch.float32), student.shape[1]
 
     def some(begin: int, end: int, scratch: int) -> None:
-        _loaded().divergence_rows(
+        ROWS.functions.divergence_rows(
             get_args(Kind).index(form.kind),
             int(student.dtype == torch.bfloat16),
             student.data_ptr(),
@@ -106,7 +110,7 @@ def label_rows(logits: Float[Tensor, "N V"], labels: Int[Tensor, "N"], *, slope:
     values, width, labels = torch.empty(len(logits), dtype=torch.float32), logits.shape[1], labels.long().contiguous()
 
     def some(begin: int, end: int, scratch: int) -> None:
-        _loaded().label_rows(
+        ROWS.functions.label_rows(
             int(logits.dtype == torch.bfloat16),
             logits.data_ptr(),
             labels.data_ptr(),
@@ -128,27 +132,3 @@ def _by_rows(some: Callable[[int, int, int], None], count: int, floats: int) -> 
     threads = max(1, min(torch.get_num_threads(), count // ROWS_A_THREAD))
     scratch = torch.empty(threads, floats, dtype=torch.float32)
     in_threads(lambda begin, end, thread: some(begin, end, scratch[thread].data_ptr()), count, threads)
-
-
-def _loaded() -> ctypes.CDLL:
-    library = _library()
-    assert library is not None, "no compiled rows: ask `available` first"
-    return library
-
-
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL | None:
-    """The compiled rows; None where they cannot be had."""
-    library = compiled(SOURCE)
-    if library is None:
-        return None
-    pointer, number, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
-    library.divergence_rows.argtypes = [
-        *(ctypes.c_int, ctypes.c_int, pointer, pointer),
-        *(number,) * 5,
-        *(real,) * 5,
-        *(pointer, pointer),
-    ]
-    library.label_rows.argtypes = [ctypes.c_int, pointer, pointer, *(number,) * 4, real, pointer, pointer]
-    library.divergence_rows.restype = library.label_rows.restype = None
-    return library

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from stillhouse.machine import give_back
 from stillhouse.train.compact.halves import joined, split
 from stillhouse.train.compact.native import BLOCK, Step, available, square_sum, step_blocks
 
@@ -41,7 +42,9 @@ class CompactAdamW(AdamW):
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """The halved matrices are bfloat16 for a while, then whole again, whatever happens."""
+        """The halved matrices are bfloat16 for a while, then whole again, whatever happens; moments end with it."""
+        for parameter in self._number:  # now, since what is made between steps would lie where activations were
+            self._begin(parameter)
         for parameter in (p for group in self.param_groups for p in group["params"]):
             if parameter in self._halved:
                 parameter.data, self.state[parameter]["lower"] = split(parameter.data)
@@ -50,9 +53,10 @@ class CompactAdamW(AdamW):
         try:
             yield
         finally:
+            give_back()  # what was freed in the last step, before as much is asked for
             for parameter in self._halved:
                 parameter.grad = None
-                parameter.data = joined(parameter.data, self.state[parameter].pop("lower"))
+                parameter.data = joined(parameter.data, self.state.pop(parameter)["lower"])
 
     def clip(self, limit: float) -> float:
         """The norm of all gradients; those that the next step takes are shortened so that it is at most `limit`."""
@@ -75,7 +79,7 @@ class CompactAdamW(AdamW):
         super().step(closure)
 
     def _step(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
-        state = self._state(parameter)
+        state = self.state[parameter]
         state["step"] += 1
         t, (beta1, beta2) = int(state["step"]), group["betas"]
         step = Step(
@@ -92,14 +96,13 @@ class CompactAdamW(AdamW):
         assert parameter.grad is not None
         step_blocks(step, parameter.data, state.get("lower"), parameter.grad.contiguous(), *moments)
 
-    def _state(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+    def _begin(self, parameter: nn.Parameter) -> None:
         state, size = self.state[parameter], parameter.numel()
         if "step" not in state:
             state["step"] = torch.tensor(0.0)
             state["codes"] = torch.zeros(size, dtype=torch.int8)
             state["scales"] = torch.zeros(-(-size // BLOCK))
             state["second"] = torch.zeros(size, dtype=torch.bfloat16)
-        return state
 
 
 def can_be_compact(parameters: Iterable[Tensor], dtype: torch.dtype) -> bool:
