@@ -105,7 +105,7 @@ def test_estimates_follow_the_formulas(teacher: Path) -> None:
     amount = Amount({"train": 100}, 20.0, 30.0, asked=10, asked_tokens=1000, examined=5, examined_tokens=500)
     made = recipe(teacher, "teacher.dtype=float32", "train.steps=10", "train.batch_size=4", "train.micro_tokens=100")
     memory = memory_of(made, model, model, amount)
-    assert memory.teacher == 4 * n and memory.student in (10 * n, 16 * n)
+    assert memory.teacher == 4 * n and memory.student in (9 * n, 16 * n)
     assert memory.activations in (100 * 2 * 32 * 17 * 2, 100 * 2 * 32 * 17 * 4), (
         "bf16 or float32, as the machine computes"
     )
@@ -119,4 +119,4 @@ def test_estimates_follow_the_formulas(teacher: Path) -> None:
     exact = memory_of(recipe(teacher, "train.moments=float32"), model, model, amount)
     assert exact.student == 16 * n
     lora = recipe(teacher, "student.lora.rank=2")
-    assert memory_of(lora, model, model, amount).student < 10 * n
+    assert memory_of(lora, model, model, amount).student < 9 * n

@@ -19,8 +19,8 @@ from stillhouse.train.terms import read_terms, several_of, sources_of
 MASTER_BYTES = 16
 """A trained weight in float32, its gradient, and the two moments of Adam."""
 
-COMPACT_BYTES = 10
-"""The same with compact moments: 9 for a weight whose gradient is bfloat16, 11 for one of the embedding."""
+COMPACT_BYTES = 9
+"""The same with compact moments: a weight in two halves, a gradient in bfloat16, moments of one and two bytes."""
 
 ACTIVATION_FACTOR = 17
 """Values kept per token, layer and unit of width until the backward pass."""

@@ -8,7 +8,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedModel, Qwen3
 
 from stillhouse.compiled import compiler
 from stillhouse.models.forward import backbone
-from stillhouse.models.layers import fuse, fused_layers
+from stillhouse.models.layers import fuse, fused_layers, native
 from stillhouse.models.lora import with_lora
 from stillhouse.recipe import Lora
 from stillhouse.tiny import tiny_model
@@ -17,6 +17,11 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 
 IDS = torch.arange(3, 43).view(2, 20)
 SIZE = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+@pytest.fixture(autouse=True)
+def however_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "FEW", 0)
 
 
 def llama() -> PreTrainedModel:
@@ -127,3 +132,12 @@ def test_what_does_not_fit_or_cannot_be_compiled_stays(monkeypatch):
     before = kinds(model)
     with fused_layers(model):
         assert kinds(model) == before
+
+
+def test_few_numbers_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = llama(), []
+    monkeypatch.setattr(native, "FEW", 10**6)
+    monkeypatch.setattr(fuse, "rms_norm", lambda *given: asked.append(given))
+    with fused_layers(model):
+        plain = loss_and_gradients(model)
+    assert all(torch.equal(a, b) for a, b in zip(plain, loss_and_gradients(model), strict=True)) and not asked

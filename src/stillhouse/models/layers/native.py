@@ -17,6 +17,9 @@ ROWS = Compiled(
         "gated_slopes": (FLAG, *(POINTER,) * 5, NUMBER, NUMBER),
     },
 )
+FEW = 8192
+"""Torch's own operations are as fast with fewer numbers."""
+
 NUMBERS_A_THREAD = 2**18
 """Fewer are not worth another thread, which takes a quarter of a millisecond to wake."""
 
@@ -26,9 +29,10 @@ def available() -> bool:
     return ROWS.there
 
 
-def takes(*tensors: Tensor) -> bool:
-    """Whether compiled rows can read such tensors: on a CPU, in float32 or bfloat16."""
-    return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.bfloat16) for t in tensors)
+def takes(numbers: Tensor, other: Tensor) -> bool:
+    """Whether compiled rows can read such tensors, on a CPU in float32 or bfloat16, and are worth it."""
+    able = all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.bfloat16) for t in (numbers, other))
+    return able and numbers.numel() >= FEW
 
 
 def norm_rows(
