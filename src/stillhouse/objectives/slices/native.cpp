@@ -4,6 +4,7 @@
 // student's logits is h - q sum(h). Logits come in float32 or bfloat16; the student's are overwritten by the gradient.
 // Rows that come out not finite are left to the caller, so nothing here looks for infinities.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -165,6 +166,12 @@ struct AlphaBeta : Sum {  // neither a, b nor a + b is zero
         float both = exponential(a * lp + b * lq), of_q = exponential((a + b) * lq);
         float mean = (a * exponential((a + b) * lp) + b * of_q) / (a + b);
         return {(mean - both) / (a * b), (of_q - both) / a};
+    }
+};
+struct AlphaBetaOfOne : Sum {  // a + b = 1
+    static Term at(float lp, float lq, float p, float q, float a, float b) {
+        float both = exponential(a * lp + b * lq);
+        return {(a * p + b * q - both) / (a * b), (q - both) / a};
     }
 };
 struct Renyi : Logarithm {
@@ -441,7 +448,10 @@ void rows(int kind, const Job& job, long begin, long end) {
         case 5: row<SkewReverseKL, T>(job, r); break;
         case 6: row<TotalVariation, T>(job, r); break;
         case 7: row<Hellinger, T>(job, r); break;
-        case 8: row<AlphaBeta, T>(job, r); break;
+        case 8:
+            if (std::fabs(job.a + job.b - 1.0f) < 1e-6f) row<AlphaBetaOfOne, T>(job, r);
+            else row<AlphaBeta, T>(job, r);
+            break;
         case 9: row<Renyi, T>(job, r); break;
         case 10: row<CrossEntropy, T>(job, r); break;
         case 11: row<Entropy, T>(job, r); break;
