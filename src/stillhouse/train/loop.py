@@ -21,7 +21,7 @@ from stillhouse.recipe import Train
 from stillhouse.records.store import write_atomic
 from stillhouse.stopping import stop_signal
 from stillhouse.train.checkpoint import latest, load_checkpoint, save_checkpoint
-from stillhouse.train.compact.halves import wide_embedding
+from stillhouse.train.embedding import embedding_rows
 from stillhouse.train.features import attach_projectors, detach_projectors, matched, pairs_of
 from stillhouse.train.material import Material, visits
 from stillhouse.train.metrics import MetricsLog
@@ -107,7 +107,7 @@ class _Loop:
         self.micro_tokens = job.train.micro_tokens
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        with wide_embedding(self.student), self.optimiser.working():
+        with self.optimiser.working():
             self._run(stopped)
 
     def _run(self, stopped: Callable[[], bool]) -> None:
@@ -252,10 +252,11 @@ class _Loop:
         half = self.job.dtype == torch.bfloat16
         autocast = torch.autocast(self.student.device.type, torch.bfloat16) if half else nullcontext()
         for items in plan.micro_batches:
-            with autocast:
-                loss, parts = micro_loss(self.job.models, self.loss, items, plan, self.captured)
-            if loss.requires_grad:
-                self.accelerator.backward(loss)
+            with embedding_rows(self.student):
+                with autocast:
+                    loss, parts = micro_loss(self.job.models, self.loss, items, plan, self.captured)
+                if loss.requires_grad:
+                    self.accelerator.backward(loss)
             total += float(loss.detach())
             shares = [a + b for a, b in zip(shares, parts, strict=True)]
         return total, shares

@@ -10,6 +10,7 @@ from stillhouse.objectives.slices.head import (
     compute_dtype,
     slice_rows_for,
     spans,
+    summed_columns,
 )
 from tests.objectives.cases import logits
 
@@ -105,6 +106,15 @@ def test_slices_cover_all_rows_and_are_alike(vocabulary: int, dtype: torch.dtype
         assert sum(lengths) == rows and size <= 1536
         assert size == rows or (size >= 192 and size % 32 == 0 and lengths[-1] > size - 32 * len(lengths))
     assert block_rows(vocabulary, cpu, 512) >= 1
+
+
+def test_a_single_slice_where_sums_over_slices_would_take_as_much_memory():
+    shape = (49_152, torch.bfloat16, torch.device("cpu"))
+    assert slice_rows_for(900, *shape, summed=576) == 900
+    assert slice_rows_for(1000, *shape, summed=576) == slice_rows_for(1000, *shape) == 352
+    half = Head(torch.randn(9, 4).bfloat16().requires_grad_())
+    assert summed_columns(half) == 4 and summed_columns(Head(half.weight.detach())) == 0
+    assert summed_columns(Head(torch.randn(9, 4).requires_grad_())) == 0
 
 
 def test_spans():

@@ -7,7 +7,7 @@ from torch import nn
 
 from stillhouse.tiny import tiny_model
 from stillhouse.train.compact import halves
-from stillhouse.train.compact.halves import joined, matrices, split, wide_embedding
+from stillhouse.train.compact.halves import joined, matrices, split
 
 
 @pytest.fixture(autouse=True)
@@ -51,16 +51,3 @@ def test_an_embedding_of_another_kind_stays_whole() -> None:
     model.get_input_embeddings().__class__ = Scaled
     assert model.lm_head.weight is model.get_input_embeddings().weight
     assert not any(p is model.lm_head.weight for p in matrices(model))
-    with wide_embedding(model):
-        assert not model.get_input_embeddings()._forward_hooks
-
-
-def test_what_layers_add_to_stays_wide_under_autocast_alone() -> None:
-    model = tiny_model().model
-    embedding, ids = model.get_input_embeddings(), torch.arange(4)
-    with wide_embedding(model):
-        embedding.weight.data = embedding.weight.data.bfloat16()
-        with torch.autocast("cpu", torch.bfloat16):
-            assert embedding(ids).dtype == torch.float32
-        assert embedding(ids).dtype == torch.bfloat16
-    assert not embedding._forward_hooks

@@ -28,6 +28,7 @@ from stillhouse.objectives.slices.head import (
     compute_dtype,
     slice_rows_for,
     spans,
+    summed_columns,
 )
 from stillhouse.objectives.slices.native import available, divergence_rows, label_rows
 from stillhouse.objectives.slices.native_forms import form_of
@@ -76,6 +77,7 @@ def fused(
     widths = [_width(given[name]) for name in wanted if name in given and TENSORS[name].endswith("V")]
     width = min(len(student_head.weight), *widths, len(student_head.weight) if vocabulary is None else vocabulary)
     dtype = compute_dtype(student_hidden, student_head.weight)
+    rows, device, summed = len(student_hidden), student_hidden.device, summed_columns(student_head)
     job = _Job(
         objective=objective,
         wanted=wanted,
@@ -84,7 +86,7 @@ def fused(
         weights=weights.detach(),
         given={name: given[name] for name in wanted if name in given},
         vocabulary=width,
-        slice_rows=slice_rows or slice_rows_for(len(student_hidden), width, dtype, student_hidden.device),
+        slice_rows=slice_rows or slice_rows_for(rows, width, dtype, device, summed=summed),
         dtype=dtype,
         differentiable=torch.is_grad_enabled(),
     )
@@ -187,6 +189,8 @@ def _sweep(job: _Job, student: HeadLogits, of_hidden: Tensor | None, of_head: He
             source.open(span)
         if compiled is None or not _in_one_go(compiled, student, sources, values[span]):
             _by_blocks(job, student, sources, values[span], weights[span], of_head)
+        if span.stop == len(values):
+            sources.clear()  # their buffers make room for the gradients
         student.fold(weights[span], None if of_hidden is None else of_hidden[span], of_head)
     return values
 

@@ -16,6 +16,7 @@ from stillhouse.objectives.slices.head import (
     compute_dtype,
     slice_rows_for,
     spans,
+    summed_columns,
 )
 from stillhouse.objectives.slices.native import available, label_rows
 
@@ -36,7 +37,8 @@ def label_logp(
     student_head = student_head.gathered()
     width = len(student_head.weight) if vocabulary is None else min(vocabulary, len(student_head.weight))
     dtype = compute_dtype(student_hidden, student_head.weight)
-    slice_rows = slice_rows or slice_rows_for(len(student_hidden), width, dtype, student_hidden.device)
+    summed, device = summed_columns(student_head), student_hidden.device
+    slice_rows = slice_rows or slice_rows_for(len(student_hidden), width, dtype, device, summed=summed)
     job = _Job(student_head, labels, width, slice_rows, dtype)
     return _LabelLogp.apply(job, student_hidden, student_head.weight, student_head.bias)
 

@@ -155,8 +155,8 @@ struct Triangular : Sum {
     }
 };
 struct Hellinger : Sum {
-    static Term at(float lp, float lq, float, float q, float, float) {
-        float of_p = exponential(0.5f * lp), of_q = exponential(0.5f * lq);
+    static Term at(float, float, float p, float q, float, float) {
+        float of_p = __builtin_sqrtf(p), of_q = __builtin_sqrtf(q);
         float gap = of_p - of_q;
         return {0.5f * gap * gap, 0.5f * (q - of_p * of_q)};
     }
@@ -265,7 +265,7 @@ Normaliser softmax(Logits z, long width, float* __restrict e) {
     return {top, sum};
 }
 
-const int STEPS = 8, LANES = 16, FEW = 256;  // FEW: tokens that are sorted as fast as they are thinned out
+const int STEPS = 8, LANES = 16, FEW = 512;  // FEW: tokens that are sorted as fast as they are thinned out
 typedef float Lanes __attribute__((vector_size(64)));
 
 // masses[k]: the sum of all values of at least least[k].
@@ -287,53 +287,84 @@ void masses_above(const float* __restrict values, long width, const float* least
     }
 }
 
+// Where the most likely tokens of a row, of mass `mu`, end: the token that crosses mu is among those from `floor` to
+// `above`. Values are in parts of the most likely token's; `per` makes probabilities of them.
+struct HeadSearch {
+    const float* values;
+    long width;
+    double per, mu;
+    bool closed;
+    float above = 2.0f, floor = 0.0f;
+    double inside = 0.0, within = 0.0;  // the mass of all tokens above, and of those from floor to above
+
+    bool fits(double mass) const { return mass == 0.0 || (closed ? mass <= mu : mass < mu); }
+
+    // With `least` falling between above and floor.
+    void narrow(const float* least) {
+        double masses[STEPS];
+        masses_above(values, width, least, masses);
+        for (int k = 0; k < STEPS; k++) {
+            double mass = masses[k] * per;
+            if (!fits(mass)) {
+                floor = least[k];
+                within = mass - inside;
+                return;
+            }
+            above = least[k];
+            inside = mass;
+        }
+    }
+
+    void find() {
+        float least[STEPS];
+        while (floor == 0.0f && above > 1e-30f) {
+            for (int k = 0; k < STEPS; k++) least[k] = 0.5f * (k ? least[k - 1] : above);
+            narrow(least);
+        }
+        if (floor == 0.0f) floor = above;  // all tokens fit
+        while (within > FEW * floor * per && above > 1.001f * floor) {
+            float ratio = __builtin_powf(floor / above, 1.0f / STEPS);
+            for (int k = 0; k + 1 < STEPS; k++) least[k] = ratio * (k ? least[k - 1] : above);
+            least[STEPS - 1] = floor;
+            narrow(least);
+        }
+    }
+};
+
 using Pair = std::pair<float, float>;  // the probabilities of a token: the teacher's and the student's
 
 // g_h / (g_h + g_t) of adaptive KL: the share of |p - q| that lies on the teacher's most likely tokens, of mass `mu`.
 // With `closed` the token that crosses mu stays outside (but for the first token), else inside.
 float head_share(const float* __restrict p, float per_p, const float* __restrict q, float per_q, long width, float mu,
                  bool closed, std::vector<Pair>& tokens) {
-    float total = 0.0f;
-    for (long v = 0; v < width; v++) total += __builtin_fabsf(p[v] * per_p - q[v] * per_q);
-    if (total <= 0.0f) return 0.5f;
-    if (mu >= 1.0f) return 1.0f;
-    double gap = 0.0, inside = 0.0;
-    auto fits = [&](double more) { return more == 0.0 || (closed ? inside + more <= mu : inside + more < mu); };
-    // The token that crosses mu is among those from `floor` to `above`; all above are in the head, of mass `inside`.
-    float above = 2.0f, floor = 0.0f, least[STEPS];  // in parts of the most likely token
-    double crossing = 0.0;
-    auto crossed = [&] {
-        double masses[STEPS];
-        masses_above(p, width, least, masses);
-        for (int k = 0; k < STEPS; k++) {
-            crossing = masses[k] * per_p - inside;
-            floor = least[k];
-            if (!fits(crossing)) return true;
-            inside = masses[k] * per_p;
-            above = floor;
-        }
-        return false;
-    };
-    do
-        for (int k = 0; k < STEPS; k++) least[k] = 0.5f * (k ? least[k - 1] : above);
-    while (!crossed() && above > 1e-30f);
-    while (crossing > FEW * floor * per_p && above > 1.001f * floor) {
-        for (int k = 0; k < STEPS; k++) least[k] = above - (above - floor) * float(k + 1) / STEPS;
-        least[STEPS - 1] = floor;
-        if (!crossed()) break;
-    }
+    HeadSearch head{p, width, per_p, mu, closed};
+    if (mu < 1.0f) head.find();
+    else head.floor = head.above;  // no token crosses it
     tokens.clear();
-    float of_head = 0.0f;
-    for (long v = 0; v < width; v++) of_head += p[v] >= above ? __builtin_fabsf(p[v] * per_p - q[v] * per_q) : 0.0f;
-    gap = of_head;
-    for (long start = 0; start < width; start += 4 * LANES) {
-        long end = start + 4 * LANES < width ? start + 4 * LANES : width;
-        int in_question = 0;
-        for (long v = start; v < end; v++) in_question += int(p[v] >= floor) & int(p[v] < above);
-        for (long v = start; v < end && in_question > 0; v++)
-            if (p[v] >= floor && p[v] < above) tokens.push_back({p[v] * per_p, q[v] * per_q}), in_question--;
+    double total = 0.0, gap = 0.0;
+    auto in_question = [&](float x) { return x >= head.floor && x < head.above; };
+    for (long start = 0; start < width; start += PIECE) {
+        long end = start + PIECE < width ? start + PIECE : width;
+        float of_all = 0.0f, of_head = 0.0f;
+        for (long v = start; v < end; v++) {
+            float apart = __builtin_fabsf(p[v] * per_p - q[v] * per_q);
+            of_all += apart;
+            of_head += p[v] >= head.above ? apart : 0.0f;
+        }
+        total += of_all;
+        gap += of_head;
+        for (long v = start; v < end; v += 2 * LANES) {
+            long stop = v + 2 * LANES < end ? v + 2 * LANES : end;
+            int any = 0;
+            for (long w = v; w < stop; w++) any |= int(p[w] >= head.floor) & int(p[w] < head.above);
+            for (long w = v; any && w < stop; w++)
+                if (in_question(p[w])) tokens.push_back({p[w] * per_p, q[w] * per_q});
+        }
     }
+    if (total <= 0.0) return 0.5f;
+    if (mu >= 1.0f) return 1.0f;
     if (tokens.empty()) return float(gap / total);
+    double inside = head.inside;
     bool none = inside == 0.0;
     // halve the tokens in question until the one that crosses mu is found; those before `begin` are in the head
     auto begin = tokens.begin(), end = tokens.end();
@@ -345,7 +376,7 @@ float head_share(const float* __restrict p, float per_p, const float* __restrict
             of_mass += token->first;
             of_gap += __builtin_fabsf(token->first - token->second);
         }
-        if (fits(of_mass)) {
+        if (head.fits(inside + of_mass)) {
             inside += of_mass;
             gap += of_gap;
             begin = middle;

@@ -1,14 +1,12 @@
 """A float32 weight as a bfloat16, which models compute with, and the 16 bits that it lacks. Nothing is lost."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from jaxtyping import BFloat16, Float32, Int16
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from stillhouse.models.forward import backbone
+from stillhouse.train.embedding import is_plain
 
 SPAN = 2**20
 """Weights worked on at a time, so that no second copy of a whole matrix is made."""
@@ -34,30 +32,9 @@ def joined(upper: BFloat16[Tensor, "..."], lower: Int16[Tensor, "..."]) -> Float
 
 def matrices(model: PreTrainedModel) -> list[nn.Parameter]:
     """The trained weights that autocast multiplies in bfloat16: of linear layers, of the head, and of the embedding,
-    if `wide_embedding` can widen it."""
+    if it is plain, so that what is read of it can be widened."""
     embedding, modules = model.get_input_embeddings(), [*backbone(model).modules(), model.get_output_embeddings()]
-    halved = [m for m in modules if isinstance(m, nn.Linear) or (m is embedding and type(m) is nn.Embedding)]
+    halved = [m for m in modules if isinstance(m, nn.Linear) or (m is embedding and is_plain(m))]
     whole = set() if embedding in halved else set(embedding.parameters(recurse=False))
     weights = dict.fromkeys(weight for m in halved for weight in m.parameters(recurse=False))
     return [weight for weight in weights if weight.ndim == 2 and weight.requires_grad and weight not in whole]
-
-
-@contextmanager
-def wide_embedding(model: PreTrainedModel) -> Iterator[None]:
-    """Under autocast, what is read from a float32 embedding stays float32 while its weight is a half.
-
-    All layers add to those rows: in bfloat16 they would lose what little a layer adds.
-    """
-    embedding = model.get_input_embeddings()
-    if type(embedding) is not nn.Embedding or embedding.weight.dtype != torch.float32:
-        yield
-        return
-    hook = embedding.register_forward_hook(_widened)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _widened(module: nn.Module, given: object, rows: Tensor) -> Tensor:
-    return rows.float() if torch.is_autocast_enabled(rows.device.type) else rows
