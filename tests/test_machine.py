@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from stillhouse.machine import rounded_up
+
 PROGRAM = """
 from stillhouse.machine import give_back, settle
 settle()
@@ -23,3 +25,9 @@ print(kept - resident())
 def test_freed_buffers_are_kept_for_the_next_step_and_given_back_when_told() -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=True)
     assert int(run.stdout) > 150  # of 200 MiB
+
+
+def test_few_sizes_none_of_them_much_larger() -> None:
+    sizes = {n: rounded_up(n) for n in range(5000)}
+    assert all(n <= size <= max(n + n / 8, n + 15) for n, size in sizes.items())
+    assert len(set(sizes.values())) < 60 and all(sizes[size] == size for size in sizes.values() if size in sizes)

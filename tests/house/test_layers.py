@@ -49,7 +49,7 @@ def allowed(source: Source, room: str) -> bool:
     if room == source.room or (source.room, room) in WITHIN_LAYER:
         return True
     if source.room == "objectives":
-        return room in ("errors", "compiled", "signature")
+        return room in ("errors", "machine", "compiled", "signature")
     return LEVEL[room] < LEVEL[source.room]
 
 

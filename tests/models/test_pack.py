@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stillhouse.models.pack import Layout, pack
+from stillhouse.models.pack import Layout, filled, pack
 
 BEGINNING = tuple(range(10))
 
@@ -41,3 +41,10 @@ def test_every_sequence_is_there_whole(seed: int) -> None:
 )
 def test_what_is_shared(sequences: list[tuple[int, ...]], layout: Layout) -> None:
     assert pack(sequences).layout == layout
+
+
+def test_what_fills_a_row_up_is_part_of_no_sequence() -> None:
+    row = filled(pack([(1, 2, 3), (4, 5)]), pad_id=9)
+    assert row.ids == (1, 2, 3, 4, 5, *[9] * 11) and row.layout == Layout((3, 2, 11), ((0,), (1,)))
+    assert row.layout.counts == [1] * 5 + [0] * 11 and row.places == ((0, 1, 2), (3, 4))
+    assert filled(row, pad_id=9) == row

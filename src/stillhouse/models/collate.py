@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from stillhouse.models.pack import Layout, pack
+from stillhouse.models.pack import Layout, filled, pack
 from stillhouse.models.tokenise import Encoded
 
 
@@ -50,10 +50,10 @@ class Batch:
 
 
 def collate(sequences: Sequence[Encoded], *, packed: bool, pad_id: int = 0) -> Batch:
-    """One batch; in the packed form every token is a real one, and beginnings that sequences share are there once."""
+    """One batch; in the packed form beginnings that sequences share are there once, and a little filling at the end."""
     texts = [s.ids for s in sequences]
     if packed:
-        row = pack(texts)
+        row = filled(pack(texts), pad_id)
         ids, positions = torch.tensor([row.ids]), torch.tensor([row.positions])
         mask, layout, places = None, row.layout, row.places
     else:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 
+from stillhouse.machine import rounded_up
+
 WORTH_SHARING = 16
 """Tokens that sharing a beginning must save."""
 
@@ -69,6 +71,15 @@ def pack(sequences: Sequence[Sequence[int]]) -> Pack:
         places=tuple(tuple(p for n in path for p in range(offsets[n], offsets[n + 1])) for path in whole),
         layout=Layout(lengths, tuple(whole)),
     )
+
+
+def filled(row: Pack, pad_id: int) -> Pack:
+    """The row with a stretch behind that is part of no sequence, so that rows have few lengths (`rounded_up`)."""
+    missing = rounded_up(len(row.ids)) - len(row.ids)
+    if not missing:
+        return row
+    layout = Layout((*row.layout.lengths, missing), row.layout.paths)
+    return Pack((*row.ids, *[pad_id] * missing), (*row.positions, *[0] * missing), row.places, layout)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Float, Int
@@ -42,13 +43,13 @@ def embedding_rows(model: PreTrainedModel) -> Iterator[None]:
         _add(embedding.weight, ids[kept], gradients[kept])
 
 
-def is_plain(embedding: nn.Module) -> bool:
+def is_plain(embedding: nn.Module) -> TypeGuard[nn.Embedding]:
     """Whether it only looks rows up; some families' scale them, and round them by that."""
     return type(embedding) is nn.Embedding and embedding.max_norm is None and not embedding.scale_grad_by_freq
 
 
 @torch.no_grad()
-def _add(weight: nn.Parameter, ids: Int[Tensor, "N"], gradients: Float[Tensor, "N H"]) -> None:
+def _add(weight: Tensor, ids: Int[Tensor, "N"], gradients: Float[Tensor, "N H"]) -> None:
     """Adds to the weight's gradient; tokens that were read often are summed as wide as they come, and rounded once."""
     if weight.grad is None:
         weight.grad = torch.zeros_like(weight)

@@ -7,7 +7,9 @@ import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
+from stillhouse.machine import rounded_up
 from stillhouse.objectives.distributions import widen
 
 COLUMNS = 4096
@@ -59,12 +61,14 @@ class HeadLogits:
         self.bias = None if head.bias is None else widen(head.bias.detach()[:vocabulary])
         self.softcap, self.scale = head.softcap, head.scale
         self.wide = torch.float64 if dtype == torch.float64 else torch.float32
-        self.buffer = torch.empty(min(slice_rows, len(hidden)), vocabulary, dtype=dtype, device=hidden.device)
-        self.states = self.hidden[:0]
+        self.slice_rows = min(slice_rows, len(hidden))
+        self.buffer = torch.empty(rounded_up(self.slice_rows), vocabulary, dtype=dtype, device=hidden.device)
+        self.states, self.count = self.hidden[:0], 0
 
     def open(self, span: slice) -> None:
         """Multiplies the hidden states of these rows with the head; overwrites the slice before."""
-        self.states = self.hidden[span].to(self.dtype)
+        states = self.hidden[span].to(self.dtype)
+        self.states, self.count = _filled(states), len(states)
         self.reopen()
 
     def reopen(self) -> None:
@@ -74,7 +78,7 @@ class HeadLogits:
     def raw(self) -> Float[Tensor, "S V"] | None:
         """The open slice's buffer, where it is the logits themselves: no bias, scale or cap to be applied."""
         plain = self.bias is None and self.scale == 1.0 and self.softcap is None
-        return self.buffer[: len(self.states)] if plain else None
+        return self.buffer[: self.count] if plain else None
 
     def block(self, rows: slice) -> Float[Tensor, "R V"]:
         """Logits of some rows of the open slice, in float32 or wider; always a new tensor."""
@@ -87,10 +91,10 @@ class HeadLogits:
 
     def blocks(self) -> Iterator[Float[Tensor, "R V"]]:
         """Logits of all rows in order, a block at a time."""
-        size = max(1, len(self.buffer))
+        size = max(1, self.slice_rows)
         for span in spans(len(self.hidden), size):
             self.open(span)
-            for rows in spans(len(self.states), block_rows(self.buffer.shape[1], self.hidden.device, size)):
+            for rows in spans(self.count, block_rows(self.buffer.shape[1], self.hidden.device, size)):
                 yield self.block(rows)
 
     def through(self, gradient: Float[Tensor, "R V"], logits: Float[Tensor, "R V"]) -> Float[Tensor, "R V"]:
@@ -109,8 +113,14 @@ class HeadLogits:
         gradient, weights = self.buffer[: len(self.states)], weights.unsqueeze(-1)
         if of_hidden is not None:
             for columns in spans(of_hidden.shape[1], columns_at_once(of_hidden)):
-                of_hidden[:, columns] = torch.mm(gradient, self.weight[:, columns]) * weights
-        of_head.add_weight(gradient, (self.states * weights).to(self.dtype))
+                of_hidden[:, columns] = torch.mm(gradient, self.weight[:, columns])[: self.count] * weights
+        of_head.add_weight(gradient, (self.states * _filled(weights)).to(self.dtype))
+
+
+def _filled(rows: Float[Tensor, "N H"]) -> Float[Tensor, "M H"]:
+    """With rows of zeros behind, whose logits and gradients are zeros too, for few shapes of products."""
+    missing = rounded_up(len(rows)) - len(rows)
+    return pad(rows, (0, 0, 0, missing)) if missing else rows
 
 
 class DenseLogits:
@@ -160,7 +170,7 @@ class HeadGradient:
     """
 
     def __init__(self, head: Head, logits: HeadLogits, of_weight: bool, of_bias: bool) -> None:
-        device, once = head.weight.device, len(logits.hidden) <= len(logits.buffer)
+        device, once = head.weight.device, len(logits.hidden) <= logits.slice_rows
         dtype = head.weight.dtype if once else logits.wide
         self.weight = torch.empty(head.weight.shape, dtype=dtype, device=device) if of_weight else None
         self.bias = torch.zeros(len(head.weight), dtype=logits.wide, device=device) if of_bias else None

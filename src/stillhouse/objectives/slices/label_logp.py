@@ -61,7 +61,7 @@ class _Job:
 
     def blocks(self, logits: HeadLogits, span: slice) -> Any:
         """(rows within the slice, rows within all, their labels as a column), block by block."""
-        for rows in spans(len(logits.states), block_rows(self.vocabulary, logits.hidden.device, self.slice_rows)):
+        for rows in spans(logits.count, block_rows(self.vocabulary, logits.hidden.device, self.slice_rows)):
             place = slice(span.start + rows.start, span.start + rows.stop)
             yield rows, place, self.labels[place].long().unsqueeze(-1)
 
