@@ -53,9 +53,8 @@ def packed_attention(
             with _kept_in(dtype, q, k, v):
                 whole = nn.functional.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, **options)
             done = dict(zip(path, whole.split([layout.lengths[n] for n in path], dim=2), strict=True)) | done
-    # what fills the row up is read by no sequence, and may be anything
-    parts = [done[n] if n in done else query for n, (query, _, _) in enumerate(stretches)]
-    return _joined(parts).transpose(1, 2).contiguous().to(dtype), None
+    done = {n: stretch[0] for n, stretch in enumerate(stretches)} | done  # what fills the row up nobody reads
+    return _joined([done[n] for n in range(len(stretches))]).transpose(1, 2).contiguous().to(dtype), None
 
 
 def _kept_in(dtype: torch.dtype, *widened: Tensor) -> saved_tensors_hooks:
