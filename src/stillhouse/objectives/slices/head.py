@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from stillhouse.machine import rounded_up
 from stillhouse.objectives.distributions import widen
 
-COLUMNS = 4096
+COLUMNS = 2048
 """Tokens whose weight gradient is added at a time: the bf16 product stays in cache until it is in float32."""
 
 
