@@ -64,8 +64,8 @@ def test_a_resumed_run_is_bit_identical(tmp_path: Path) -> None:
 
 def test_as_well_learnt_as_with_float32_moments(tmp_path: Path) -> None:
     for moments in ("auto", "float32"):
-        trained(tmp_path / moments, moments=moments, steps=30, batch_size=6)
+        trained(tmp_path / moments, moments=moments, steps=60, batch_size=6)
     compact, whole = ([line["loss"] for line in log(tmp_path / m) if "loss" in line] for m in ("auto", "float32"))
-    assert compact[0] == pytest.approx(whole[0], rel=1e-3)  # of an embedding rounded to bfloat16
-    assert whole[-1] < 0.7 * whole[0]
+    assert compact[0] == pytest.approx(whole[0], rel=2e-4)  # of an embedding rounded to bfloat16
+    assert whole[-1] < 0.5 * whole[0]
     assert compact[-1] == pytest.approx(whole[-1], rel=0.1)
