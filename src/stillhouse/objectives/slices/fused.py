@@ -26,9 +26,8 @@ from stillhouse.objectives.slices.head import (
     Rows,
     block_rows,
     compute_dtype,
-    slice_rows_for,
+    slice_rows_of,
     spans,
-    summed_columns,
 )
 from stillhouse.objectives.slices.native import available, divergence_rows, label_rows
 from stillhouse.objectives.slices.native_forms import form_of
@@ -77,7 +76,6 @@ def fused(
     widths = [_width(given[name]) for name in wanted if name in given and TENSORS[name].endswith("V")]
     width = min(len(student_head.weight), *widths, len(student_head.weight) if vocabulary is None else vocabulary)
     dtype = compute_dtype(student_hidden, student_head.weight)
-    rows, device, summed = len(student_hidden), student_hidden.device, summed_columns(student_head)
     job = _Job(
         objective=objective,
         wanted=wanted,
@@ -86,7 +84,7 @@ def fused(
         weights=weights.detach(),
         given={name: given[name] for name in wanted if name in given},
         vocabulary=width,
-        slice_rows=slice_rows or slice_rows_for(rows, width, dtype, device, summed=summed),
+        slice_rows=slice_rows or slice_rows_of(student_hidden, student_head, width, dtype),
         dtype=dtype,
         differentiable=torch.is_grad_enabled(),
     )

@@ -246,6 +246,11 @@ def slice_rows_for(rows: int, vocabulary: int, dtype: torch.dtype, device: torch
     return max(1, rows if slices == 1 else 32 * -(-rows // (32 * slices)))
 
 
+def slice_rows_of(hidden: Float[Tensor, "N H"], head: Head, vocabulary: int, dtype: torch.dtype) -> int:
+    """`slice_rows_for` the rows of hidden states, with what this head's gradient would take."""
+    return slice_rows_for(len(hidden), vocabulary, dtype, hidden.device, summed=summed_columns(head))
+
+
 def spans(rows: int, size: int) -> Iterator[slice]:
     """Slices of at most `size` that cover range(rows)."""
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))

@@ -14,9 +14,8 @@ from stillhouse.objectives.slices.head import (
     HeadLogits,
     block_rows,
     compute_dtype,
-    slice_rows_for,
+    slice_rows_of,
     spans,
-    summed_columns,
 )
 from stillhouse.objectives.slices.native import available, label_rows
 
@@ -37,8 +36,7 @@ def label_logp(
     student_head = student_head.gathered()
     width = len(student_head.weight) if vocabulary is None else min(vocabulary, len(student_head.weight))
     dtype = compute_dtype(student_hidden, student_head.weight)
-    summed, device = summed_columns(student_head), student_hidden.device
-    slice_rows = slice_rows or slice_rows_for(len(student_hidden), width, dtype, device, summed=summed)
+    slice_rows = slice_rows or slice_rows_of(student_hidden, student_head, width, dtype)
     job = _Job(student_head, labels, width, slice_rows, dtype)
     return _LabelLogp.apply(job, student_hidden, student_head.weight, student_head.bias)
 

@@ -342,7 +342,7 @@ float head_share(const float* __restrict p, float per_p, const float* __restrict
     else head.floor = head.above;  // no token crosses it
     tokens.clear();
     double total = 0.0, gap = 0.0;
-    auto in_question = [&](float x) { return x >= head.floor && x < head.above; };
+    auto in_question = [&](float x) { return int(x >= head.floor) & int(x < head.above); };
     for (long start = 0; start < width; start += PIECE) {
         long end = start + PIECE < width ? start + PIECE : width;
         float of_all = 0.0f, of_head = 0.0f;
@@ -356,7 +356,7 @@ float head_share(const float* __restrict p, float per_p, const float* __restrict
         for (long v = start; v < end; v += 2 * LANES) {
             long stop = v + 2 * LANES < end ? v + 2 * LANES : end;
             int any = 0;
-            for (long w = v; w < stop; w++) any |= int(p[w] >= head.floor) & int(p[w] < head.above);
+            for (long w = v; w < stop; w++) any |= in_question(p[w]);
             for (long w = v; any && w < stop; w++)
                 if (in_question(p[w])) tokens.push_back({p[w] * per_p, q[w] * per_q});
         }
